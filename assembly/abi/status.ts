@@ -1,0 +1,37 @@
+/**
+ * What a core function answers when it cannot do what it was asked.
+ *
+ * A status is zero or negative, so that it fits beside a count, an offset or an LSN in one return value. The core
+ * never throws: everything that a file or a user can cause is a status, and the host turns it into a typed error
+ * (host/errors/codes.ts holds the table; test/errors.test.ts compares both sides with docs/errors.md).
+ */
+export const enum Status {
+  /** Done. */
+  Ok = 0,
+  /** The frame word is zero: nothing was ever published here. */
+  Absent = -1,
+  /** The frame's size is below a header, beyond the limits, or smaller than its own key. */
+  BadSize = -2,
+  /** The frame says that it reaches beyond the end of the data. */
+  Truncated = -3,
+  /** The checksum of the frame does not match its bytes. */
+  BadCrc = -4,
+  /** The frame is valid but carries another LSN than its place demands. */
+  BadLsn = -5,
+  /** The frame is valid but its epoch is lower than that of the frame before it. */
+  BadEpoch = -6,
+  /** The file does not begin with this structure's magic. */
+  BadMagic = -7,
+  /** The file was written by a later version of varve. */
+  NewerVersion = -8,
+  /** The structure's checksum does not match its bytes. */
+  BadHeader = -9,
+  /** The footer's checksum does not match, or its numbers contradict the file. */
+  BadFooter = -10,
+  /** The LSN index's checksum does not match, or it leads to no frame. */
+  BadIndex = -11,
+  /** The LSN is not in this segment. */
+  OutOfRange = -12,
+  /** The bytes belong to another store. */
+  ForeignStore = -13,
+}

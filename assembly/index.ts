@@ -1,0 +1,26 @@
+/**
+ * The core's exports, the same in the baseline and in the SIMD build. Addresses are byte addresses in the shared linear
+ * memory, 64-bit numbers cross as f64, and statuses are zero or negative (assembly/abi/status.ts).
+ */
+import { SCRATCH_OFFSET } from './abi/limits';
+import { crcInit } from './crc/crc32c';
+
+export { crc32c } from './crc/crc32c';
+export { endOfBytes } from './mem/bytes';
+export { append, appendBatch, commit } from './record/append';
+export { advance, locate, read, readAt, scan } from './record/scan';
+export { fillLost, findLater, recover } from './record/recover';
+export {
+  bump, checkControl, checkFooter, checkHeader, checkWriter, loadWord, newestMarks, sealControl, sealFooter, sealHeader,
+  sealWriter, storeWord, writeMarks,
+} from './record/structures';
+
+/**
+ * Fills the tables; to be called once, before anything else.
+ *
+ * @returns whether the core's own data end below the scratch area, without which nothing may be called
+ */
+export function init(): bool {
+  crcInit();
+  return __data_end <= <usize>SCRATCH_OFFSET;
+}

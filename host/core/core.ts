@@ -1,0 +1,124 @@
+/**
+ * The core: one compiled module, one instance, one memory. A thread's stores share one `Core` unless a caller asks for
+ * a private one. Only the files in this folder call what the module exports; the rest of the host uses the typed
+ * wrappers beside it.
+ */
+import { instantiateSync } from '@assemblyscript/loader';
+import baselineModule from '../../build/core.wasm';
+import simdModule from '../../build/core.simd.wasm';
+import { VarveError } from '../errors/varve-error.ts';
+import { SLOTS_OFFSET, SLOT_BYTES, STATIC_END } from '../generated/abi.ts';
+import { CoreMemory } from './memory.ts';
+
+/** The functions of the core; see assembly/index.ts for what each does. */
+export interface CoreExports {
+  init(): number;
+  crc32c(seed: number, at: number, size: number): number;
+  endOfBytes(from: number, to: number): number;
+  append(view: number, info: number, payloadBytes: number): number;
+  appendBatch(view: number, count: number): number;
+  commit(view: number): number;
+  advance(view: number, records: number): number;
+  locate(view: number, ordinal: number): number;
+  read(view: number, ordinal: number): number;
+  readAt(view: number, offset: number, ordinal: number): number;
+  scan(view: number, offset: number, ordinal: number, recordsMax: number, bytesMax: number): number;
+  recover(view: number, limit: number, recordsMax: number): number;
+  findLater(view: number, from: number, limit: number, ordinal: number): number;
+  fillLost(view: number, offset: number, end: number, ordinal: number, count: number, epoch: number): number;
+  sealHeader(at: number): void;
+  checkHeader(at: number): number;
+  sealFooter(at: number): void;
+  checkFooter(at: number): number;
+  sealControl(at: number): void;
+  checkControl(at: number): number;
+  sealWriter(control: number): void;
+  checkWriter(control: number): number;
+  newestMarks(control: number): number;
+  writeMarks(
+    control: number, durableLsn: number, durablePosition: number, firstLsn: number, truncating: number,
+    truncateLsn: number): void;
+  loadWord(at: number): number;
+  storeWord(at: number, value: number): void;
+  bump(at: number): void;
+}
+
+/** Which build of the core runs: one source, two targets. */
+export type CoreVariant = 'baseline' | 'simd';
+
+/** A module of `i32.const 0; i8x16.splat; i8x16.popcnt`: it validates only where SIMD does. */
+const SIMD_PROBE = Uint8Array.of(
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11);
+
+const compiled = new Map<CoreVariant, WebAssembly.Module>();
+
+function compile(variant: CoreVariant): WebAssembly.Module {
+  let module = compiled.get(variant);
+  if (module === undefined) {
+    module = new WebAssembly.Module(variant === 'simd' ? simdModule : baselineModule);
+    compiled.set(variant, module);
+  }
+  return module;
+}
+
+/** The build that this machine runs best: SIMD where the engine has it. `VARVE_CORE=baseline` forces the other. */
+export function preferredVariant(): CoreVariant {
+  const forced = process.env['VARVE_CORE'];
+  if (forced === 'baseline' || forced === 'simd') return forced;
+  return WebAssembly.validate(SIMD_PROBE) ? 'simd' : 'baseline';
+}
+
+/** Options of a private core. */
+export interface CoreOptions {
+  /** The build; default: SIMD where the engine has it. */
+  readonly variant?: CoreVariant;
+  /** Bytes of address space, from 16 MiB to 4 GiB; default 4 GiB. It costs no memory until files are mapped. */
+  readonly memoryBytes?: number;
+}
+
+export class Core {
+  readonly variant: CoreVariant;
+  readonly memory: CoreMemory;
+  readonly exports: CoreExports;
+  private readonly freeSlots: number[] = [];
+  private nextSlot = SLOTS_OFFSET;
+
+  constructor(options: CoreOptions = {}) {
+    this.variant = options.variant ?? preferredVariant();
+    this.memory = new CoreMemory(options.memoryBytes);
+    // The loader's wrappers cost more than the calls: the raw exports are what is used.
+    const { instance } = instantiateSync(compile(this.variant), { env: { memory: this.memory.memory } });
+    this.exports = instance.exports as unknown as CoreExports;
+    if (this.exports.init() === 0) {
+      throw new VarveError('ERR_VARVE_INTERNAL', 'the core\'s tables reach into the scratch area');
+    }
+  }
+
+  private static ofThread: Core | undefined;
+
+  /** The core that the stores of this thread share; made at the first call. */
+  static shared(): Core {
+    Core.ofThread ??= new Core();
+    return Core.ofThread;
+  }
+
+  /** Returns the address of a zeroed slot for one segment view. Errors: ERR_VARVE_MEMORY_FULL. */
+  takeSlot(): number {
+    const slot = this.freeSlots.pop() ?? this.nextSlot;
+    if (slot === this.nextSlot) {
+      if (slot + SLOT_BYTES > STATIC_END) {
+        throw new VarveError('ERR_VARVE_MEMORY_FULL',
+          `more than ${(STATIC_END - SLOTS_OFFSET) / SLOT_BYTES} segments are mapped in one core; close logs that are `
+          + 'not used');
+      }
+      this.nextSlot += SLOT_BYTES;
+    }
+    this.memory.bytes.fill(0, slot, slot + SLOT_BYTES);
+    return slot;
+  }
+
+  /** Gives a slot back. */
+  releaseSlot(slot: number): void {
+    this.freeSlots.push(slot);
+  }
+}

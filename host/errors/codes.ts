@@ -1,0 +1,117 @@
+/**
+ * The table of error codes: what each means and what to do next. Codes and kinds are API; messages are not.
+ * docs/errors.md is compared with this table by test/errors.test.ts, both ways.
+ */
+
+/** What sort of trouble an error is; decide by it where the code is too fine. */
+export type ErrorKind =
+  | 'invalid' | 'state' | 'conflict' | 'locked' | 'format' | 'corruption' | 'capacity' | 'io' | 'internal';
+
+interface CodeEntry {
+  readonly kind: ErrorKind;
+  /** What it means. */
+  readonly means: string;
+  /** What to do next. */
+  readonly next: string;
+}
+
+export const ERROR_CODES = {
+  ERR_VARVE_INVALID_ARGUMENT: {
+    kind: 'invalid',
+    means: 'An argument has the wrong type or is out of range. Thrown as TypeError or RangeError.',
+    next: 'Correct the call; `details` names the argument, what was expected and what was given.',
+  },
+  ERR_VARVE_RECORD_TOO_LARGE: {
+    kind: 'capacity',
+    means: 'A payload is above 64 MiB, a key above 64 KiB, or a batch does not fit into one segment.',
+    next: 'Split the record or the batch.',
+  },
+  ERR_VARVE_CLOSED: {
+    kind: 'state',
+    means: 'The log was closed before the call.',
+    next: 'Open it again.',
+  },
+  ERR_VARVE_READ_ONLY: {
+    kind: 'state',
+    means: 'The log was opened with `readOnly: true` and the call would write.',
+    next: 'Open it for writing.',
+  },
+  ERR_VARVE_POISONED: {
+    kind: 'state',
+    means: 'A write or a sync failed earlier, so what is on disk is unknown. Reads go on, writes are refused.',
+    next: 'Close the log, mend the cause (`cause` holds it), open it again: recovery keeps all that is valid.',
+  },
+  ERR_VARVE_LOCKED: {
+    kind: 'locked',
+    means: 'Another writer has the directory open; `details.pid` names its process where it is known.',
+    next: 'Stop that process, or open with `readOnly: true`.',
+  },
+  ERR_VARVE_NOT_FOUND: {
+    kind: 'state',
+    means: 'There is no store in the directory, or no directory, and the call may not create one.',
+    next: 'Check the path; open for writing to create a store.',
+  },
+  ERR_VARVE_FOREIGN_DIRECTORY: {
+    kind: 'format',
+    means: 'The directory holds files that varve did not write, or a store of another face.',
+    next: 'Choose an empty directory, or open it with the face that made it.',
+  },
+  ERR_VARVE_NEWER_VERSION: {
+    kind: 'format',
+    means: 'A file was written by a later version of varve, or uses a feature that this version does not know.',
+    next: 'Update varve.',
+  },
+  ERR_VARVE_CORRUPT: {
+    kind: 'corruption',
+    means: 'Bytes that were synced to disk have changed or are missing. Nothing was altered.',
+    next: 'Restore a copy, or run `varve check` to see the damage and `varve repair` to save what is intact.',
+  },
+  ERR_VARVE_RECORD_LOST: {
+    kind: 'corruption',
+    means: 'The record was damaged on disk and a repair put a placeholder in its place.',
+    next: 'Restore it from elsewhere; the damaged bytes are in the `.cut` file beside the segment.',
+  },
+  ERR_VARVE_OUT_OF_RANGE: {
+    kind: 'invalid',
+    means: 'The LSN or the reference is not in the log: below the first, above the last, or cut since.',
+    next: 'Compare with `firstLsn` and `lastLsn`.',
+  },
+  ERR_VARVE_TRUNCATED: {
+    kind: 'conflict',
+    means: 'The records that were being read were cut off or dropped meanwhile.',
+    next: 'Start again from `firstLsn` or `lastLsn`.',
+  },
+  ERR_VARVE_DISK_FULL: {
+    kind: 'capacity',
+    means: 'The disk, a quota or a file-size limit leaves no room for the next segment. Nothing was lost.',
+    next: 'Make room and try again; the log can be read meanwhile.',
+  },
+  ERR_VARVE_MEMORY_FULL: {
+    kind: 'capacity',
+    means: 'The address range of the core has no room for another mapped file.',
+    next: 'Close logs that are not used, lower `segmentBytes` or `mappedBytesMax`, or pass a core of its own.',
+  },
+  ERR_VARVE_IO: {
+    kind: 'io',
+    means: 'The operating system refused an operation; `details.errno` and `details.syscall` say which.',
+    next: 'Mend the cause: rights, a missing path, a broken disk.',
+  },
+  ERR_VARVE_UNSUPPORTED: {
+    kind: 'state',
+    means: 'The platform, the file system or the Node.js version cannot do what is needed.',
+    next: 'Use Linux or macOS on x64 or arm64, Node.js 20 or later, and a local file system.',
+  },
+  ERR_VARVE_FORMAT: {
+    kind: 'format',
+    means: 'A foreign file that was to be imported does not follow its format.',
+    next: 'See `details` for file and offset; check the file with the program that wrote it.',
+  },
+  ERR_VARVE_INTERNAL: {
+    kind: 'internal',
+    means: 'varve contradicts itself: a bug.',
+    next: 'Report it with the message and the stack.',
+  },
+} as const satisfies Record<string, CodeEntry>;
+
+/** Every code that a `VarveError` can carry. */
+export type ErrorCode = keyof typeof ERROR_CODES;

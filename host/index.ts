@@ -1,0 +1,16 @@
+/**
+ * The package's public face: everything that `import … from 'varve'` gives.
+ */
+export { RecordLog } from './record-log/record-log.ts';
+export type { AppendOptions, BatchResult, ReadOptions, ScanOptions } from './record-log/record-log.ts';
+export type { RecordLogOptions } from './record-log/options.ts';
+export type { LogRecord, RecordRef } from './log/record.ts';
+export type { RecordInput } from './log/writer.ts';
+export type { CutFile, RecoveryReport } from './log/report.ts';
+export type { Evidence } from './log/recovery-table.ts';
+export type { PoolCounters } from './log/pool.ts';
+export { Kind } from './generated/abi.ts';
+export { VarveError, type ErrorDetails } from './errors/varve-error.ts';
+export { ERROR_CODES, type ErrorCode, type ErrorKind } from './errors/codes.ts';
+export { crc32c } from './core/crc32c.ts';
+export { Core, type CoreOptions, type CoreVariant } from './core/core.ts';

@@ -1,0 +1,164 @@
+/**
+ * Files in the core's memory: maps a file over a range, and anonymous memory over the file to take it out again. It
+ * owns the rule that no mapping can raise SIGBUS within [0, length): the range ends within the file. It must never map
+ * outside of the core's memory, and never advise about a range that a mapping no longer has: to forget the pages of a
+ * file costs nothing, to forget those of anonymous memory destroys them.
+ *
+ * - At most one mapping lives at an address. Mapping again at the same address replaces the older one at once, without
+ *   a moment of zeros between, and leaves its `unmap` without effect: that is how a file grows in place.
+ * - A populate may still run when its mapping is taken out. It then faults zero pages into anonymous memory, at most as
+ *   many as were asked for; when it has ended, they are given back, unless something else lives there by then.
+ */
+import type { CoreMemory } from '../core/memory.ts';
+import { RANGE_ALIGNMENT } from '../core/memory.ts';
+import { CANNOT, errnoName, misuse, refused } from './errors.ts';
+import {
+  baseAddress, MADV_POPULATE_READ, MADV_POPULATE_WRITE, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE,
+  MAP_SHARED, posix, PROT_READ, PROT_WRITE,
+} from './posix.ts';
+import type { AccessPattern, Mapping } from './storage.ts';
+import { forgetWaits } from './wake.ts';
+
+const ADVICE: Readonly<Record<AccessPattern, number>> = {
+  normal: 0, random: 1, sequential: 2, willneed: 3, dontneed: 4,
+};
+
+/** The living mappings of each core's memory, by address. */
+const living = new WeakMap<CoreMemory, Map<number, FileMapping>>();
+
+/** What a mapping is made of. */
+export interface MappedFile {
+  readonly path: string;
+  readonly fd: number;
+  /** Bytes of the file now. */
+  readonly size: number;
+}
+
+/** Maps [0, length) of a file at `address`. Errors: ERR_VARVE_IO, ERR_VARVE_UNSUPPORTED, ERR_VARVE_INTERNAL. */
+export function mapFile(
+  file: MappedFile, memory: CoreMemory, address: number, length: number, writable: boolean,
+): Mapping {
+  assertRange(file, memory, address, length);
+  const mappings = mappingsOf(memory);
+  const older = mappings.get(address);
+  if (older !== undefined) forgetWaits(memory, older.address, older.end);
+  const protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+  const at = posix().mmap(baseAddress(memory) + address, length, protection, MAP_SHARED | MAP_FIXED, file.fd);
+  if (at < 0) {
+    const name = errnoName(-at);
+    throw refused('mmap', file.path, name, CANNOT.has(name) ? 'ERR_VARVE_UNSUPPORTED' : undefined);
+  }
+  const mapping = new FileMapping(file.path, memory, address, length, writable);
+  mappings.set(address, mapping);
+  if (older !== undefined && older.end > mapping.end) clear(older.path, memory, mapping.end, older.end);
+  return mapping;
+}
+
+class FileMapping implements Mapping {
+  readonly path: string;
+  readonly address: number;
+  readonly length: number;
+  /** Where the last mapped page ends. */
+  readonly end: number;
+  private readonly memory: CoreMemory;
+  private readonly populateAdvice: number;
+  /** Ranges that are being populated and were when the file was taken out. */
+  private populating: [from: number, to: number][] = [];
+  private running = 0;
+
+  constructor(path: string, memory: CoreMemory, address: number, length: number, writable: boolean) {
+    this.path = path;
+    this.memory = memory;
+    this.address = address;
+    this.length = length;
+    this.end = address + roundUp(length, posix().pageBytes);
+    this.populateAdvice = writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+  }
+
+  populate(offset: number, length: number): void {
+    const system = posix();
+    const range = this.pages(offset, length);
+    if (range === undefined || !system.canPopulate) return;
+    const [from, to] = range;
+    const done = (): void => this.populated();
+    // Where it cannot be done, the pages come by faults, as they would have without populating.
+    if (!system.madviseLater(baseAddress(this.memory) + from, to - from, this.populateAdvice, done)) return;
+    this.running++;
+    this.populating.push(range);
+  }
+
+  advise(offset: number, length: number, pattern: AccessPattern): void {
+    const range = this.pages(offset, length);
+    if (range === undefined) return;
+    posix().madvise(baseAddress(this.memory) + range[0], range[1] - range[0], ADVICE[pattern]);
+  }
+
+  unmap(): void {
+    const mappings = mappingsOf(this.memory);
+    if (mappings.get(this.address) !== this) return;
+    forgetWaits(this.memory, this.address, this.end);
+    clear(this.path, this.memory, this.address, this.end);
+    mappings.delete(this.address);
+  }
+
+  /** The pages of [offset, offset + length) as [from, to) in the memory; `undefined` when none, or taken out. */
+  private pages(offset: number, length: number): [number, number] | undefined {
+    if (mappingsOf(this.memory).get(this.address) !== this) return undefined;
+    const page = posix().pageBytes;
+    const from = this.address + Math.floor(Math.max(offset, 0) / page) * page;
+    const to = Math.min(this.end, this.address + roundUp(offset + length, page));
+    return from < to ? [from, to] : undefined;
+  }
+
+  private populated(): void {
+    if (--this.running > 0) return;
+    const ranges = this.populating;
+    this.populating = [];
+    const mappings = mappingsOf(this.memory);
+    if (mappings.get(this.address) === this) return;
+    for (const mapping of mappings.values()) {
+      if (mapping.address < this.end && this.address < mapping.end) return;
+    }
+    for (const [from, to] of ranges) this.giveBack(from, to);
+  }
+
+  /** Frees pages of anonymous memory that hold only zeros; whoever uses the range sees no difference. */
+  private giveBack(from: number, to: number): void {
+    const zeros = Buffer.alloc(RANGE_ALIGNMENT);
+    for (let at = from; at < to; at += zeros.length) {
+      const end = Math.min(at + zeros.length, to);
+      if (zeros.compare(this.memory.bytes, at, end, 0, end - at) !== 0) continue;
+      posix().madvise(baseAddress(this.memory) + at, end - at, ADVICE.dontneed);
+    }
+  }
+}
+
+function mappingsOf(memory: CoreMemory): Map<number, FileMapping> {
+  let mappings = living.get(memory);
+  if (mappings === undefined) living.set(memory, mappings = new Map());
+  return mappings;
+}
+
+function roundUp(length: number, unit: number): number {
+  return Math.ceil(length / unit) * unit;
+}
+
+/** Maps zeros over [from, to) of the memory. */
+function clear(path: string, memory: CoreMemory, from: number, to: number): void {
+  const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
+  const at = posix().mmap(baseAddress(memory) + from, to - from, PROT_READ | PROT_WRITE, flags, -1);
+  if (at < 0) throw refused('mmap', path, errnoName(-at));
+}
+
+function assertRange(file: MappedFile, memory: CoreMemory, address: number, length: number): void {
+  const facts = { path: file.path, address, length, size: file.size };
+  if (!Number.isSafeInteger(address) || address < 0 || address % RANGE_ALIGNMENT !== 0) {
+    throw misuse(`a file cannot be mapped at ${address}, which is no multiple of ${RANGE_ALIGNMENT}`, facts);
+  }
+  if (!Number.isSafeInteger(length) || length <= 0 || address + length > memory.bytes.length) {
+    throw misuse(`${length} bytes at ${address} are not within the core's memory`, facts);
+  }
+  if (length > file.size) {
+    throw misuse(`${length} bytes cannot be mapped of ${file.path}, which has ${file.size}`, facts);
+  }
+}

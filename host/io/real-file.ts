@@ -1,0 +1,127 @@
+/**
+ * An open file of the real storage: bytes, length, durability. It owns the descriptor; mappings and views made of it
+ * live on without it. It never makes a file shorter than what it was asked for, and a failed `allocate` leaves the
+ * length as it was.
+ *
+ * A descriptor whose number were used again would sync another file, so `close` waits for the syncs that are under way.
+ */
+import { closeSync, fdatasync, fdatasyncSync, fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
+import { constants } from 'node:os';
+import type { CoreMemory } from '../core/memory.ts';
+import { attempt, CANNOT, errnoName, misuse, refused, translated } from './errors.ts';
+import { mapFile, type MappedFile } from './mapping.ts';
+import { posix } from './posix.ts';
+import type { Mapping, StoredFile } from './storage.ts';
+import { viewFile } from './views.ts';
+
+const { EINTR } = constants.errno;
+/** Interrupted allocations are begun again so often; on some file systems each begins from nothing. */
+const INTERRUPTIONS_MAX = 1000;
+/** Node.js refuses transfers of 2 GiB and more. */
+const TRANSFER_BYTES_MAX = 1 << 30;
+
+export class RealFile implements StoredFile {
+  readonly path: string;
+  private readonly descriptor: number;
+  private open = true;
+  private syncing = 0;
+
+  constructor(path: string, descriptor: number) {
+    this.path = path;
+    this.descriptor = descriptor;
+  }
+
+  size(): number {
+    return attempt(this.path, () => fstatSync(this.fd()).size);
+  }
+
+  allocate(length: number): void {
+    const before = this.size();
+    if (length <= 0) return;
+    let errno = EINTR;
+    for (let i = 0; errno === EINTR && i < INTERRUPTIONS_MAX; i++) {
+      errno = posix().allocate(this.fd(), before, length);
+    }
+    // The operating system may have made the file longer before it ran out of room.
+    if (errno !== 0) {
+      if (this.size() !== before) this.truncate(before);
+      const name = errnoName(errno);
+      throw refused('fallocate', this.path, name, CANNOT.has(name) ? 'ERR_VARVE_UNSUPPORTED' : undefined);
+    }
+    if (this.size() < length) this.truncate(length);
+  }
+
+  truncate(length: number): void {
+    attempt(this.path, () => ftruncateSync(this.fd(), length));
+  }
+
+  read(target: Uint8Array, position: number): number {
+    const fd = this.fd();
+    return attempt(this.path, () => {
+      let done = 0;
+      while (done < target.length) {
+        const part = readSync(fd, target, done, Math.min(target.length - done, TRANSFER_BYTES_MAX), position + done);
+        if (part === 0) break;
+        done += part;
+      }
+      return done;
+    });
+  }
+
+  write(source: Uint8Array, position: number): void {
+    const fd = this.fd();
+    attempt(this.path, () => {
+      let done = 0;
+      while (done < source.length) {
+        done += writeSync(fd, source, done, Math.min(source.length - done, TRANSFER_BYTES_MAX), position + done);
+      }
+    });
+  }
+
+  sync(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      fdatasync(this.fd(), (error) => {
+        if (--this.syncing === 0 && !this.open) this.release();
+        if (error === null) resolve();
+        else reject(translated(error, this.path));
+      });
+      this.syncing++;
+    });
+  }
+
+  syncNow(): void {
+    attempt(this.path, () => fdatasyncSync(this.fd()));
+  }
+
+  map(memory: CoreMemory, address: number, length: number, writable: boolean): Mapping {
+    return mapFile(this.facts(), memory, address, length, writable);
+  }
+
+  view(length: number): Uint8Array {
+    return viewFile(this.facts(), length);
+  }
+
+  close(): void {
+    if (!this.open) return;
+    this.open = false;
+    if (this.syncing === 0) this.release();
+  }
+
+  private facts(): MappedFile {
+    return { path: this.path, fd: this.fd(), size: this.size() };
+  }
+
+  private fd(): number {
+    if (!this.open) throw misuse(`${this.path} was used after it was closed`, { path: this.path });
+    return this.descriptor;
+  }
+
+  /** The descriptor is gone whatever close says, and what matters was reported by `sync`. */
+  private release(): void {
+    try {
+      closeSync(this.descriptor);
+    } catch {
+      return;
+    }
+  }
+}

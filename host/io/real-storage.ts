@@ -1,0 +1,142 @@
+/**
+ * `Storage` on the real operating system: names and directories here, files in real-file.ts, mappings in mapping.ts,
+ * views in views.ts, the lock in lock.ts, waking in wake.ts, system calls in posix.ts. It holds no state, so that one
+ * object serves everybody; it must never return an error that is not a `VarveError`.
+ *
+ * The platform is checked at the first use, not at import: a program may import varve anywhere.
+ */
+import { randomFillSync } from 'node:crypto';
+import {
+  closeSync, fsync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, statSync, unlinkSync,
+} from 'node:fs';
+import { dirname, isAbsolute, normalize } from 'node:path';
+import type { CoreMemory } from '../core/memory.ts';
+import { VarveError } from '../errors/varve-error.ts';
+import { attempt, misuse, translated } from './errors.ts';
+import { lockFile } from './lock.ts';
+import { assertSupported } from './posix.ts';
+import { RealFile } from './real-file.ts';
+import type { Lock, Storage, StoredFile } from './storage.ts';
+import { wakeWord, waitWord } from './wake.ts';
+
+export { unsupportedReason } from './posix.ts';
+
+let shared: Storage | undefined;
+
+/** The storage of this machine; always the same object. */
+export function realStorage(): Storage {
+  return shared ??= new RealStorage();
+}
+
+class RealStorage implements Storage {
+  readonly pid = process.pid;
+
+  alive(pid: number): boolean {
+    try {
+      process.kill(pid, 0);
+      return true;
+    } catch (error) {
+      // A process of another user cannot be signalled, but it is there.
+      return (error as NodeJS.ErrnoException).code === 'EPERM';
+    }
+  }
+
+  createDirectory(path: string): string[] {
+    return on(path, () => {
+      const target = normalize(path).replace(/(?<=.)\/$/, '');
+      const first = mkdirSync(target, { recursive: true });
+      const made: string[] = [];
+      if (first === undefined) return made;
+      for (let at = target; at.length >= first.length; at = dirname(at)) made.unshift(at);
+      return made;
+    });
+  }
+
+  list(directory: string): string[] | undefined {
+    try {
+      return on(directory, () => readdirSync(directory).sort());
+    } catch (error) {
+      if (VarveError.is(error, 'ERR_VARVE_NOT_FOUND')) return undefined;
+      throw error;
+    }
+  }
+
+  open(path: string, access: 'read' | 'write'): StoredFile {
+    return new RealFile(path, on(path, () => openSync(path, access === 'read' ? 'r' : 'r+')));
+  }
+
+  create(path: string): StoredFile {
+    return new RealFile(path, on(path, () => openSync(path, 'wx+')));
+  }
+
+  exists(path: string): boolean {
+    try {
+      return on(path, () => statSync(path).isFile());
+    } catch (error) {
+      // ENOTDIR: a file stands where the path wants a directory, so there is nothing behind it.
+      if (VarveError.is(error) && ['ENOENT', 'ENOTDIR'].includes(String(error.details['errno']))) return false;
+      throw error;
+    }
+  }
+
+  rename(from: string, to: string): void {
+    on(from, () => renameSync(from, to));
+  }
+
+  remove(path: string): void {
+    try {
+      on(path, () => unlinkSync(path));
+    } catch (error) {
+      if (!VarveError.is(error, 'ERR_VARVE_NOT_FOUND')) throw error;
+    }
+  }
+
+  syncDirectory(directory: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const fd = on(directory, () => openSync(directory, 'r'));
+      fsync(fd, (error) => {
+        closeSync(fd);
+        if (error === null) resolve();
+        else reject(translated(error, directory));
+      });
+    });
+  }
+
+  syncDirectoryNow(directory: string): void {
+    on(directory, () => {
+      const fd = openSync(directory, 'r');
+      try {
+        fsyncSync(fd);
+      } finally {
+        closeSync(fd);
+      }
+    });
+  }
+
+  lock(path: string): Lock {
+    return on(path, () => lockFile(path));
+  }
+
+  now(): number {
+    return Date.now();
+  }
+
+  random(target: Uint8Array): void {
+    randomFillSync(target);
+  }
+
+  wake(memory: CoreMemory, address: number): void {
+    wakeWord(memory, address);
+  }
+
+  wait(memory: CoreMemory, address: number, seen: number, milliseconds: number): Promise<void> {
+    return waitWord(memory, address, seen, milliseconds);
+  }
+}
+
+/** Runs an operation on a path, after the checks that every operation needs. */
+function on<T>(path: string, operation: () => T): T {
+  assertSupported();
+  if (!isAbsolute(path)) throw misuse(`the path ${path} is not absolute`, { path });
+  return attempt(path, operation);
+}

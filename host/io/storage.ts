@@ -1,0 +1,103 @@
+/**
+ * The seam between varve and the operating system. Everything above works on this interface alone: `RealStorage`
+ * (host/io/real-storage.ts) maps real files, and the tests put a simulated disk in its place that can lose power.
+ *
+ * Rules that every implementation keeps:
+ * - Paths are absolute. Failures are `VarveError`s: ERR_VARVE_DISK_FULL for ENOSPC, EDQUOT and EFBIG, ERR_VARVE_NOT_FOUND
+ *   for ENOENT, ERR_VARVE_LOCKED from `lock`, ERR_VARVE_IO for the rest, with `details` {path, syscall, errno}.
+ * - A file's bytes are durable once a `sync` that began after they were written has succeeded; its name is durable
+ *   once a `syncDirectory` has.
+ * - A mapping shows the same bytes as `read`, at once, to every process.
+ */
+import type { CoreMemory } from '../core/memory.ts';
+
+/** How a mapped range will be used. */
+export type AccessPattern = 'normal' | 'random' | 'sequential' | 'willneed' | 'dontneed';
+
+/** A file mapped into the core's memory. */
+export interface Mapping {
+  /** Byte address in the core's memory, a multiple of 64 KiB. */
+  readonly address: number;
+  /** Mapped bytes, as asked for. */
+  readonly length: number;
+  /** Makes the pages of [offset, offset + length) present and writable, off the event loop; never fails, never waits. */
+  populate(offset: number, length: number): void;
+  /** Advises the kernel about [offset, offset + length); a hint that never fails. */
+  advise(offset: number, length: number, pattern: AccessPattern): void;
+  /** Takes the file out of the memory: the range reads as zeros afterwards. Idempotent. */
+  unmap(): void;
+}
+
+/** An open file. */
+export interface StoredFile {
+  readonly path: string;
+  /** Bytes of the file now. */
+  size(): number;
+  /** Makes the file at least `length` bytes long with every block on disk, or fails and leaves its length as it was. */
+  allocate(length: number): void;
+  /** Sets the length. Never called to shrink below a byte that a reader may touch. */
+  truncate(length: number): void;
+  /** Reads into `target` from `position`; returns how many bytes there were. Short only at the end of the file. */
+  read(target: Uint8Array, position: number): number;
+  /** Writes all of `source` at `position`. */
+  write(source: Uint8Array, position: number): void;
+  /** Makes all bytes written so far durable, mapped stores included (fdatasync), off the event loop. */
+  sync(): Promise<void>;
+  /** The same, blocking. */
+  syncNow(): void;
+  /**
+   * Maps [0, length) at `address` of the core's memory; the range must be reserved by the caller and `length` must not
+   * go beyond the end of the file. A mapping that is not writable must never be written to.
+   */
+  map(memory: CoreMemory, address: number, length: number, writable: boolean): Mapping;
+  /**
+   * Returns a private (copy-on-write) view of [0, length), valid as long as anyone holds it, whatever becomes of the
+   * file's other mappings. Writing into it changes neither the file nor other views' file pages.
+   */
+  view(length: number): Uint8Array;
+  /** Closes the descriptor; mappings and views stay. Idempotent. */
+  close(): void;
+}
+
+/** A writer's lock; it dies with its process. */
+export interface Lock {
+  release(): void;
+}
+
+export interface Storage {
+  /** Makes the directory and its parents; returns the paths of the directories made, outermost first. */
+  createDirectory(path: string): string[];
+  /** Names of the entries in a directory, sorted; `undefined` where there is no such directory. */
+  list(directory: string): string[] | undefined;
+  /** Opens an existing file. */
+  open(path: string, access: 'read' | 'write'): StoredFile;
+  /** Creates a file that must not exist yet, open for writing. */
+  create(path: string): StoredFile;
+  /** Whether there is a file. */
+  exists(path: string): boolean;
+  /** Renames within one directory, replacing the target atomically. */
+  rename(from: string, to: string): void;
+  /** Removes a file; nothing happens where there is none. */
+  remove(path: string): void;
+  /** Makes the names in a directory durable, off the event loop. */
+  syncDirectory(directory: string): Promise<void>;
+  /** The same, blocking. */
+  syncDirectoryNow(directory: string): void;
+  /** Takes the writer's lock on a file, made where it is missing, without waiting; ERR_VARVE_LOCKED with `details.pid`. */
+  lock(path: string): Lock;
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** Fills with random bytes. */
+  random(target: Uint8Array): void;
+  /** This process's id. */
+  readonly pid: number;
+  /** Whether a process of this id can be seen from here. */
+  alive(pid: number): boolean;
+  /** Wakes every process and thread that waits on the 32-bit word at `address`; cheap where nobody does. */
+  wake(memory: CoreMemory, address: number): void;
+  /**
+   * Waits off the event loop until the word at `address` differs from `seen`, something wakes it, or `milliseconds`
+   * have passed. May return early.
+   */
+  wait(memory: CoreMemory, address: number, seen: number, milliseconds: number): Promise<void>;
+}

@@ -1,0 +1,32 @@
+/**
+ * The names of a store's files. Nothing that a user chooses ever becomes part of one.
+ */
+import { join } from 'node:path';
+
+export const CONTROL_NAME = 'CONTROL';
+export const LOCK_NAME = 'LOCK';
+const SEGMENT_NAME = /^(\d{20})\.seg$/;
+const OWN_NAME = /^(CONTROL|CONTROL\.new|LOCK|\d{20}\.seg|\d{20}[-.\w]*\.cut)$/;
+
+/** `00000000000000000001.seg` for base LSN 1. */
+export function segmentName(baseLsn: number): string {
+  return `${String(baseLsn).padStart(20, '0')}.seg`;
+}
+
+/** The base LSN that a file's name states, or `undefined` where it is no segment. */
+export function baseLsnOf(name: string): number | undefined {
+  const match = SEGMENT_NAME.exec(name);
+  if (match === null) return undefined;
+  const lsn = Number(match[1]);
+  return Number.isSafeInteger(lsn) && lsn >= 1 ? lsn : undefined;
+}
+
+/** Whether varve gave a file this name. */
+export function isOwnName(name: string): boolean {
+  return OWN_NAME.test(name);
+}
+
+/** Where the bytes that were cut from a segment at `offset` are kept; the epoch keeps two cuts apart. */
+export function cutPath(directory: string, baseLsn: number, offset: number, epoch: number): string {
+  return join(directory, `${String(baseLsn).padStart(20, '0')}-${offset}-e${epoch}.cut`);
+}

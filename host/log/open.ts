@@ -1,0 +1,58 @@
+/**
+ * Opening a log, for reading or for writing: the order of directory, lock, recovery, and what is undone when one fails.
+ */
+import { dirname, join } from 'node:path';
+import { VarveError } from '../errors/varve-error.ts';
+import { holdsStore, refuseForeign } from './load.ts';
+import { LOCK_NAME } from './names.ts';
+import { SegmentPool } from './pool.ts';
+import { LogReader } from './reader.ts';
+import { recoverForWriting } from './recovery.ts';
+import type { RecoveryReport } from './report.ts';
+import type { LogContext } from './segment.ts';
+import { LogWriter } from './writer.ts';
+
+export interface WriterOptions {
+  readonly storeKind: number;
+  readonly segmentBytes: number;
+  readonly mappedBytesMax: number;
+  /** Whether a store may be made. */
+  readonly create: boolean;
+}
+
+/** Opens for reading: takes no lock, writes nothing. */
+export function openReader(
+  context: LogContext, mappedBytesMax: number, storeKind: number,
+): { readonly reader: LogReader; readonly pool: SegmentPool } {
+  const pool = new SegmentPool(mappedBytesMax);
+  return { reader: new LogReader(context, pool, storeKind), pool };
+}
+
+/** Opens for writing, in a directory that is made where it is missing and may be. */
+export function openWriter(
+  context: LogContext, options: WriterOptions,
+): { readonly writer: LogWriter; readonly pool: SegmentPool; readonly report: RecoveryReport } {
+  prepareDirectory(context, options.create);
+  const { storage, directory } = context;
+  const lock = storage.lock(join(directory, LOCK_NAME));
+  try {
+    const pool = new SegmentPool(options.mappedBytesMax);
+    const recovered = recoverForWriting(context, pool, options.storeKind, options.segmentBytes);
+    const writer = new LogWriter(context, pool, recovered, lock, options.segmentBytes);
+    return { writer, pool, report: recovered.report };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/** Refuses what is no store before anything is made; makes the directory and its name durable. */
+function prepareDirectory({ storage, directory }: LogContext, create: boolean): void {
+  const names = storage.list(directory);
+  if (names !== undefined) refuseForeign(directory, names);
+  if (!create && (names === undefined || !holdsStore(names))) {
+    throw new VarveError('ERR_VARVE_NOT_FOUND', `there is no store in ${directory} and create is false; check the path`,
+      { path: directory });
+  }
+  for (const made of storage.createDirectory(directory)) storage.syncDirectoryNow(dirname(made));
+}

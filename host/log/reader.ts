@@ -1,0 +1,254 @@
+/**
+ * The read-only side of a log: no lock, no write, nothing created, on a directory that a writer may have open.
+ *
+ * A reader touches mapped bytes only below the committed watermark, because a writer may trim what lies behind it at any
+ * moment and a mapped page beyond the end of a file kills the process. What no watermark vouches for - the tail that a
+ * dead writer left - is therefore read into memory, not mapped, before it is examined.
+ *
+ * A generation that has risen means that records were cut: the reader forgets all it knew and loads again.
+ */
+import type { StoreIdentity } from '../core/control-page.ts';
+import { VarveError } from '../errors/varve-error.ts';
+import { FRAMES_OFFSET, Status } from '../generated/abi.ts';
+import { ControlFile, requireKind } from './control.ts';
+import { examine, type Finding } from './examine.ts';
+import { holdsStore, loadSegments, refuseForeign, type Loaded } from './load.ts';
+import type { SegmentPool } from './pool.ts';
+import type { RecoveryReport } from './report.ts';
+import type { LogContext } from './segment.ts';
+import { SegmentSet, statusName } from './segments.ts';
+
+/** How often a directory is read again when a writer changes it meanwhile. */
+const ATTEMPTS = 50;
+
+export class LogReader {
+  readonly segments: SegmentSet;
+  readonly report: RecoveryReport;
+  /** What was found at opening; absent where a living writer vouches for the log. */
+  readonly finding: Finding | undefined;
+  private readonly context: LogContext;
+  private readonly pool: SegmentPool;
+  private readonly control: ControlFile | undefined;
+  private readonly storeKind: number;
+  private generation = 0;
+  private known = 0;
+  private closed = false;
+
+  /** Errors: ERR_VARVE_NOT_FOUND, ERR_VARVE_FOREIGN_DIRECTORY, ERR_VARVE_NEWER_VERSION, ERR_VARVE_IO */
+  constructor(context: LogContext, pool: SegmentPool, storeKind: number) {
+    this.context = context;
+    this.pool = pool;
+    this.storeKind = storeKind;
+    const names = this.names();
+    this.control = ControlFile.open(context);
+    try {
+      this.segments = new SegmentSet([], pool, context.core);
+      const identity = this.control?.identity();
+      this.finding = this.load(names, identity);
+      this.report = this.describe(identity !== undefined);
+    } catch (error) {
+      pool.unmountAll();
+      this.control?.close();
+      throw error;
+    }
+  }
+
+  private names(): string[] {
+    const { storage, directory } = this.context;
+    const names = storage.list(directory);
+    if (names === undefined || !holdsStore(names)) {
+      if (names !== undefined) refuseForeign(directory, names);
+      throw new VarveError('ERR_VARVE_NOT_FOUND',
+        `there is no store in ${directory}; check the path, or open it for writing to create one`, { path: directory });
+    }
+    return names;
+  }
+
+  private get page() { return this.control?.page; }
+
+  /** Whether a writer has the store open now, as far as its process can be seen from here. */
+  get live(): boolean {
+    const writer = this.page?.writer;
+    return writer !== undefined && writer.open && this.context.storage.alive(writer.pid);
+  }
+
+  /** Loads until nothing changed meanwhile; what was found where no writer lives. */
+  private load(names: string[], identity: StoreIdentity | undefined): Finding | undefined {
+    for (let attempt = 1; ; attempt++) {
+      const generation = this.page?.generation ?? 0;
+      try {
+        const finding = this.loadOnce(names, identity);
+        if (generation === (this.page?.generation ?? 0)) {
+          this.generation = generation;
+          return finding;
+        }
+      } catch (error) {
+        // A segment that was listed may be gone when it is opened.
+        if (attempt === ATTEMPTS || !VarveError.is(error, 'ERR_VARVE_NOT_FOUND')) throw error;
+      }
+      this.forget();
+      names = this.names();
+    }
+  }
+
+  private forget(): void {
+    for (const segment of [...this.segments.list]) this.segments.drop(segment);
+  }
+
+  private loadOnce(names: string[], identity: StoreIdentity | undefined): Finding | undefined {
+    const { directory } = this.context;
+    if (identity !== undefined) requireKind(directory, identity, this.storeKind);
+    const loaded = loadSegments(this.context, names, identity);
+    const header = loaded.segments[0]?.header;
+    if (header !== undefined) requireKind(directory, header.identity, this.storeKind);
+    const { marks } = identity === undefined ? { marks: undefined } : this.page!;
+    const firstLsn = marks?.firstLsn ?? 0;
+    const list = loaded.segments.filter((_, at) => (loaded.segments[at + 1]?.baseLsn ?? Infinity) > firstLsn);
+    this.segments.list.push(...list);
+    const last = list.at(-1);
+    if (last !== undefined) last.mayChange = true;
+    if (identity !== undefined && this.live) {
+      this.known = (last?.baseLsn ?? firstLsn) - 1;
+      this.follow();
+      return undefined;
+    }
+    return this.examineStill({ segments: list, headless: loaded.headless }, marks);
+  }
+
+  /** Examines copies of what is not known to be whole. */
+  private examineStill(loaded: Loaded, marks: Parameters<typeof examine>[2]): Finding {
+    for (const segment of loaded.segments) segment.still = !segment.synced;
+    const finding = examine(loaded, this.pool, marks);
+    // Of a log that is only torn, what lies behind the prefix is not part of it; of a corrupt one it may be read.
+    if (finding.outcome !== 'corrupt') {
+      for (const segment of finding.later) this.segments.drop(segment);
+    }
+    this.known = finding.outcome === 'corrupt' ? this.segments.last?.lastLsn ?? finding.lastLsn : finding.lastLsn;
+    return finding;
+  }
+
+  /** Takes notice of what the writer has done since; cheap where it has done nothing. */
+  refresh(): void {
+    const { page } = this;
+    if (page === undefined || this.closed) return;
+    const { lsn } = page;
+    const { generation } = page;
+    if (generation !== this.generation) {
+      // While a truncation is under way the reader stays with what it knows; reads re-check every frame.
+      if (generation % 2 === 0) this.reload();
+      return;
+    }
+    if (lsn > this.known) this.follow();
+    if (page.firstLsn > (this.segments.first?.baseLsn ?? 0)) this.dropExpired(page.firstLsn);
+  }
+
+  private reload(): void {
+    this.forget();
+    this.load(this.names(), this.control?.identity());
+  }
+
+  private dropExpired(firstLsn: number): void {
+    const { list } = this.segments;
+    while (list.length > 1 && list[1]!.baseLsn <= firstLsn) this.segments.drop(list[0]!);
+  }
+
+  /** Extends what is known to the watermark. */
+  private follow(): void {
+    const page = this.page!;
+    const { lsn } = page;
+    const active = page.segment;
+    if (this.segments.last === undefined || active > this.segments.last.baseLsn) this.loadNew();
+    const { list } = this.segments;
+    for (const [at, segment] of list.entries()) {
+      const end = Math.min(lsn, (list[at + 1]?.baseLsn ?? Infinity) - 1);
+      if (end > segment.lastLsn) this.extend(at, end);
+    }
+    this.known = Math.max(this.known, Math.min(lsn, this.segments.last?.lastLsn ?? 0));
+  }
+
+  private loadNew(): void {
+    const { context, segments } = this;
+    const names = context.storage.list(context.directory) ?? [];
+    const after = segments.last?.baseLsn ?? 0;
+    const identity = this.control?.identity();
+    for (const segment of loadSegments(context, names, identity).segments) {
+      if (segment.baseLsn <= after) {
+        segment.closeFile();
+        continue;
+      }
+      segment.mayChange = true;
+      segments.push(segment);
+    }
+  }
+
+  /** Makes the records up to `lsn` of a segment known. */
+  private extend(at: number, lsn: number): void {
+    const segment = this.segments.list[at]!;
+    const records = lsn - segment.baseLsn + 1;
+    if (segment.still || segment.footer !== undefined) {
+      segment.still = false;
+      segment.footer = undefined;
+      segment.mayChange = true;
+      this.pool.unmount(segment);
+    }
+    let status = this.pool.view(segment).advance(records);
+    if (status === Status.Truncated) {
+      // The file has grown since it was mapped.
+      this.pool.unmount(segment);
+      status = this.pool.view(segment).advance(records);
+    }
+    segment.noteEnd();
+    if (status !== Status.Ok && this.page!.generation === this.generation) {
+      throw new VarveError('ERR_VARVE_CORRUPT',
+        `${segment.path}: record ${segment.lastLsn + 1} at offset ${segment.dataEnd} was committed but is damaged `
+        + `(${statusName(status)})`,
+        { path: segment.path, segment: segment.baseLsn, offset: segment.dataEnd, lsn: segment.lastLsn + 1 });
+    }
+  }
+
+  get firstLsn(): number { return this.segments.first?.baseLsn ?? Math.max(1, this.page?.firstLsn ?? 1); }
+  get lastLsn(): number { return this.segments.last === undefined ? this.firstLsn - 1 : this.known; }
+  get position(): number { return this.segments.last?.endPosition ?? 0; }
+  get durableLsn(): number { return Math.min(this.page?.durableLsn ?? 0, this.lastLsn); }
+
+  /** Position just past the last durable record. */
+  get durablePosition(): number {
+    const lsn = this.durableLsn + 1;
+    const segment = this.segments.find(lsn);
+    if (segment === undefined) return 0;
+    const view = this.pool.view(segment);
+    const ordinal = lsn - segment.baseLsn;
+    const offset = ordinal < view.records ? Math.max(view.locate(ordinal), FRAMES_OFFSET) : view.dataEnd;
+    return segment.header.basePosition + offset - FRAMES_OFFSET;
+  }
+
+  private describe(controlValid: boolean): RecoveryReport {
+    const { finding, segments } = this;
+    const torn = finding !== undefined && finding.outcome === 'cut';
+    const here = segments.list[finding?.at ?? -1];
+    return {
+      outcome: finding?.outcome ?? 'whole',
+      because: finding?.because ?? 'a writer has the store open and vouches for it',
+      evidence: finding?.evidence,
+      closedCleanly: this.page?.writer?.open === false,
+      segments: segments.list.length,
+      scannedRecords: finding?.scannedRecords ?? 0,
+      firstLsn: this.firstLsn,
+      lastLsn: this.lastLsn,
+      epoch: segments.last?.epoch ?? 0,
+      tornBytes: torn ? finding.restBytes : 0,
+      tornAt: torn && here !== undefined ? { segment: here.baseLsn, offset: finding.offset } : undefined,
+      cutFiles: [],
+      controlRebuilt: false,
+      ...(controlValid ? {} : { because: `CONTROL is missing or damaged; ${finding?.because ?? ''}` }),
+    };
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.pool.unmountAll();
+    for (const segment of this.segments.list) segment.closeFile();
+    this.control?.close();
+  }
+}

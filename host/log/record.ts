@@ -1,0 +1,82 @@
+/**
+ * What a user gets: a record, and a reference to one. Decoding happens here alone; the frame was checked before.
+ */
+import { Frame, FRAME_HEADER_BYTES, INFO_KEY_MASK, INFO_KIND_SHIFT } from '../generated/abi.ts';
+
+/** One record of a log. */
+export interface LogRecord {
+  /** Its sequence number: dense, from 1. */
+  readonly lsn: number;
+  /** What it is: 0 raw, 1 put, 2 delete, up to 127 by your own choice. */
+  readonly kind: number;
+  /** Its key; empty where it has none. */
+  readonly key: Uint8Array;
+  /** Its bytes. */
+  readonly payload: Uint8Array;
+  /** The epoch of the writer that appended it. */
+  readonly epoch: number;
+}
+
+/** Where a record lies. Valid until the record is cut or dropped; safe to store as JSON. */
+export interface RecordRef {
+  readonly lsn: number;
+  /** Base LSN of the segment, which is also the file's name. */
+  readonly segment: number;
+  /** Offset of the frame in the segment file, in bytes. */
+  readonly offset: number;
+  /** Bytes of the frame without padding. */
+  readonly size: number;
+}
+
+const NO_BYTES = new Uint8Array(0);
+const SIZE = Frame.size / 4;
+const EPOCH = Frame.epoch / 4;
+const INFO = Frame.info / 4;
+
+/** A byte array and the same bytes as 32-bit words. */
+export interface Bytes {
+  readonly bytes: Uint8Array;
+  readonly words: Uint32Array;
+}
+
+/** Bytes of the frame at `at`, without padding. */
+export function sizeAt(words: Uint32Array, at: number): number {
+  return words[at / 4 + SIZE]!;
+}
+
+/** The kind of the frame at `at`. */
+export function kindAt(words: Uint32Array, at: number): number {
+  return words[at / 4 + INFO]! >>> INFO_KIND_SHIFT;
+}
+
+/** The record of the frame at `at`, with key and payload as parts of `bytes`. */
+export function recordIn({ bytes, words }: Bytes, at: number, lsn: number): LogRecord {
+  const word = at / 4;
+  const size = words[word + SIZE]!;
+  const info = words[word + INFO]!;
+  const keyBytes = info & INFO_KEY_MASK;
+  const start = bytes.byteOffset + at + FRAME_HEADER_BYTES;
+  return {
+    lsn,
+    kind: info >>> INFO_KIND_SHIFT,
+    key: keyBytes === 0 ? NO_BYTES : new Uint8Array(bytes.buffer, start, keyBytes),
+    payload: new Uint8Array(bytes.buffer, start + keyBytes, size - FRAME_HEADER_BYTES - keyBytes),
+    epoch: words[word + EPOCH]!,
+  };
+}
+
+/** The record of the frame at `at`, with key and payload copied. */
+export function recordCopied({ bytes, words }: Bytes, at: number, lsn: number): LogRecord {
+  const word = at / 4;
+  const end = at + words[word + SIZE]!;
+  const info = words[word + INFO]!;
+  const keyBytes = info & INFO_KEY_MASK;
+  const payload = at + FRAME_HEADER_BYTES + keyBytes;
+  return {
+    lsn,
+    kind: info >>> INFO_KIND_SHIFT,
+    key: keyBytes === 0 ? NO_BYTES : bytes.slice(payload - keyBytes, payload),
+    payload: bytes.slice(payload, end),
+    epoch: words[word + EPOCH]!,
+  };
+}

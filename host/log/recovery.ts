@@ -1,0 +1,276 @@
+/**
+ * Opening a log for writing: everything that stands between a directory in any state and a log that is whole.
+ *
+ * The order matters, because a crash can come at each step and the next opening must come to the same end:
+ *   1. lock, so that nobody else writes;
+ *   2. load and examine, changing nothing: a corrupt store is refused here as it was found;
+ *   3. save what will be cut, synced, before a byte of it is changed;
+ *   4. drop the segments behind the cut, newest first, then zero what is cut in the segment where the prefix ends;
+ *   5. sync all of it, then write CONTROL, so that the marks never promise more than the disk holds.
+ */
+import type { Marks, StoreIdentity } from '../core/control-page.ts';
+import { VarveError } from '../errors/varve-error.ts';
+import { FRAMES_OFFSET } from '../generated/abi.ts';
+import { ControlFile, requireKind } from './control.ts';
+import { examine, type Finding } from './examine.ts';
+import { loadSegments, refuseForeign, type Headless, type Loaded } from './load.ts';
+import { cutPath } from './names.ts';
+import type { SegmentPool } from './pool.ts';
+import type { CutFile, RecoveryReport } from './report.ts';
+import type { LogContext, Segment } from './segment.ts';
+import { statusName } from './segments.ts';
+
+/** A log ready to be written to. */
+export interface Recovered {
+  readonly control: ControlFile;
+  readonly identity: StoreIdentity;
+  readonly segments: Segment[];
+  readonly epoch: number;
+  readonly nextLsn: number;
+  readonly nextPosition: number;
+  readonly report: RecoveryReport;
+}
+
+/** The error for a store whose synced bytes are damaged. */
+export function corruptStore(directory: string, finding: Finding, segments: readonly Segment[]): VarveError {
+  const segment = segments[finding.at];
+  const where = segment === undefined ? directory : `${segment.path} at offset ${finding.offset}`;
+  return new VarveError('ERR_VARVE_CORRUPT',
+    `${where}: record ${finding.lastLsn + 1} is damaged or missing although it was synced: ${finding.because} `
+    + `(${statusName(finding.status)}). Nothing was changed. Restore a copy, or see \`varve check ${directory}\` and `
+    + '`varve repair`; opening with readOnly: true reads what is intact',
+    {
+      path: segment?.path ?? directory, segment: segment?.baseLsn, offset: finding.offset, lsn: finding.lastLsn + 1,
+      status: statusName(finding.status), evidence: finding.evidence, because: finding.because,
+    });
+}
+
+function newIdentity(context: LogContext, storeKind: number): StoreIdentity {
+  const id = new BigUint64Array(2);
+  context.storage.random(new Uint8Array(id.buffer));
+  return { storeKind, idLow: id[0]!, idHigh: id[1]! };
+}
+
+/** Segments all of whose records retention had given up when it was interrupted. */
+function expired(loaded: Loaded, marks: Marks | undefined): Segment[] {
+  if (marks === undefined) return [];
+  return loaded.segments.filter((_, at) => (loaded.segments[at + 1]?.baseLsn ?? Infinity) <= marks.firstLsn);
+}
+
+function writeCut(context: LogContext, path: string, bytes: Uint8Array): CutFile {
+  const { storage } = context;
+  storage.remove(path);
+  const file = storage.create(path);
+  try {
+    file.write(bytes, 0);
+    file.syncNow();
+  } finally {
+    file.close();
+  }
+  return { path, bytes: bytes.length };
+}
+
+/** Copies the bytes [offset, offset + count) of a mounted segment to a file beside it, synced. */
+export function saveCut(context: LogContext, segment: Segment, offset: number, count: number, epoch: number): CutFile {
+  const from = segment.view!.base + offset;
+  const bytes = context.core.memory.bytes.subarray(from, from + count);
+  return writeCut(context, cutPath(context.directory, segment.baseLsn, offset, epoch), bytes);
+}
+
+/** Moves a whole segment file aside. */
+function setAside(context: LogContext, path: string, baseLsn: number, epoch: number): CutFile {
+  const file = context.storage.open(path, 'read');
+  const bytes = file.size();
+  file.close();
+  const target = cutPath(context.directory, baseLsn, 0, epoch);
+  context.storage.rename(path, target);
+  return { path: target, bytes };
+}
+
+/** Takes away what lies behind the prefix; returns what was saved of it. */
+function cutBehind(
+  context: LogContext, pool: SegmentPool, loaded: Loaded, finding: Finding, epoch: number, save: boolean,
+): CutFile[] {
+  const saved: CutFile[] = [];
+  const { storage } = context;
+  const here = loaded.segments[finding.at];
+  if (save && here !== undefined && finding.restBytes > 0) {
+    saved.push(saveCut(context, here, finding.offset, finding.restBytes, epoch));
+  }
+  const files: (Segment | Headless)[] = [...finding.later, ...finding.headless].sort((a, b) => b.baseLsn - a.baseLsn);
+  for (const file of files) {
+    if ('header' in file) {
+      pool.unmount(file);
+      file.closeFile();
+    }
+    const blank = 'blank' in file && file.blank;
+    if (save && !blank) saved.push(setAside(context, file.path, file.baseLsn, epoch));
+    else storage.remove(file.path);
+  }
+  loaded.segments.length = finding.at + 1;
+  if (files.length > 0 || saved.length > 0) storage.syncDirectoryNow(context.directory);
+  if (here !== undefined && finding.restBytes > 0) {
+    const view = here.view!;
+    const end = view.endOfBytes(finding.offset, here.mapping!.length);
+    context.core.memory.bytes.fill(0, view.base + finding.offset, view.base + end);
+  }
+  return saved;
+}
+
+/** Makes all that recovery has read or changed durable, and seals what should have been sealed. */
+function settle(context: LogContext, pool: SegmentPool, segments: readonly Segment[]): void {
+  for (const [at, segment] of segments.entries()) {
+    if (segment.synced) continue;
+    const last = at === segments.length - 1;
+    if (!last && segment.footer === undefined) segment.seal(pool, context.storage.now());
+    segment.stored.syncNow();
+    if (segment.footer !== undefined && segment.footer.records === segment.records) segment.markSynced();
+    if (!last) pool.unmount(segment);
+  }
+}
+
+/** A segment that has a footer but fewer records than it says loses the footer. */
+function unsealCut(segment: Segment | undefined): void {
+  if (segment?.footer === undefined || segment.records === segment.footer.records) return;
+  segment.footer = undefined;
+}
+
+/**
+ * Brings the store in `context.directory` into a state that can be appended to, or makes it.
+ *
+ * The caller holds the lock. Errors: ERR_VARVE_CORRUPT, ERR_VARVE_FOREIGN_DIRECTORY, ERR_VARVE_NEWER_VERSION,
+ * ERR_VARVE_DISK_FULL, ERR_VARVE_IO; nothing is left open then.
+ */
+export function recoverForWriting(
+  context: LogContext, pool: SegmentPool, storeKind: number, segmentBytes: number,
+): Recovered {
+  const { storage, directory } = context;
+  const names = storage.list(directory) ?? [];
+  refuseForeign(directory, names);
+  const control = ControlFile.open(context)!;
+  const loaded: Loaded = { segments: [], headless: [] };
+  try {
+    const known = control.identity();
+    if (known !== undefined) requireKind(directory, known, storeKind);
+    const found = loadSegments(context, names, known);
+    loaded.segments.push(...found.segments);
+    loaded.headless.push(...found.headless);
+    const firstHeader = loaded.segments[0]?.header;
+    if (firstHeader !== undefined) requireKind(directory, firstHeader.identity, storeKind);
+    const identity = known ?? firstHeader?.identity ?? newIdentity(context, storeKind);
+    return recoverLoaded(context, pool, control, loaded, identity, known !== undefined, segmentBytes);
+  } catch (error) {
+    pool.unmountAll();
+    for (const segment of loaded.segments) segment.closeFile();
+    control.close();
+    throw error;
+  }
+}
+
+function recoverLoaded(
+  context: LogContext, pool: SegmentPool, control: ControlFile, loaded: Loaded, identity: StoreIdentity,
+  controlValid: boolean, segmentBytes: number,
+): Recovered {
+  const { storage, directory } = context;
+  const { page } = control;
+  const marks = controlValid ? page.marks : undefined;
+  const writer = controlValid ? page.writer : undefined;
+  const old = expired(loaded, marks);
+  loaded.segments.splice(0, old.length);
+  const finding = examine(loaded, pool, marks);
+  if (finding.outcome === 'corrupt') throw corruptStore(directory, finding, loaded.segments);
+
+  for (const segment of old) {
+    segment.closeFile();
+    storage.remove(segment.path);
+  }
+  const epoch = Math.max(writer?.epoch ?? 0, finding.epoch, ...loaded.segments.map((each) => each.header.epoch)) + 1;
+  const { effective, cutFiles } = applyFinding(context, pool, loaded, finding, marks, epoch);
+  unsealCut(loaded.segments[finding.at]);
+  settle(context, pool, loaded.segments);
+  storage.syncDirectoryNow(directory);
+
+  const last = loaded.segments.at(-1);
+  const firstLsn = loaded.segments[0]?.baseLsn ?? marks?.firstLsn ?? 1;
+  const lastLsn = last?.lastLsn ?? firstLsn - 1;
+  const position = last?.endPosition ?? marks?.durablePosition ?? 0;
+  const created = !controlValid && loaded.segments.length === 0;
+  const now = storage.now();
+  const generation = controlValid ? page.generation : 0;
+  if (!controlValid) {
+    control.blank();
+    page.writeIdentity(identity, now);
+  }
+  page.writeWriter({ epoch, open: true, pid: storage.pid, segmentBytes }, now);
+  page.writeMarks({ durableLsn: lastLsn, durablePosition: position, firstLsn, truncateLsn: undefined });
+  page.publish(lastLsn, position, last?.baseLsn ?? firstLsn, nextGeneration(generation, effective));
+  control.sync();
+  return {
+    control, identity, segments: loaded.segments, epoch, nextLsn: lastLsn + 1, nextPosition: position,
+    report: {
+      outcome: created ? 'created' : finding.outcome,
+      because: created ? 'there was no store' : finding.because,
+      evidence: created ? undefined : finding.evidence,
+      closedCleanly: writer?.open === false,
+      segments: loaded.segments.length,
+      scannedRecords: finding.scannedRecords,
+      firstLsn, lastLsn, epoch,
+      tornBytes: effective && finding.outcome === 'cut' ? finding.restBytes : 0,
+      tornAt: finding.outcome === 'cut' && last !== undefined
+        ? { segment: last.baseLsn, offset: finding.offset } : undefined,
+      cutFiles,
+      controlRebuilt: !controlValid && !created,
+    },
+  };
+}
+
+/** Generations are even while nothing is under way, and rise with each cut. */
+function nextGeneration(before: number, cut: boolean): number {
+  const even = before + (before % 2);
+  return cut ? even + 2 : even;
+}
+
+/** Carries out what was decided; whether anything was cut, and what was saved of it. */
+function applyFinding(
+  context: LogContext, pool: SegmentPool, loaded: Loaded, finding: Finding, marks: Marks | undefined, epoch: number,
+): { readonly effective: boolean; readonly cutFiles: CutFile[] } {
+  if (finding.outcome === 'whole') return { effective: false, cutFiles: [] };
+  if (finding.outcome === 'cut') {
+    return { effective: true, cutFiles: cutBehind(context, pool, loaded, finding, epoch, true) };
+  }
+  truncateTail(context, pool, loaded, finding, marks!.truncateLsn!);
+  return { effective: true, cutFiles: [] };
+}
+
+/** Finishes an announced truncation: everything behind `lsn` goes. */
+function truncateTail(
+  context: LogContext, pool: SegmentPool, loaded: Loaded, finding: Finding, lsn: number,
+): void {
+  cutBehind(context, pool, loaded, finding, 0, false);
+  while (loaded.segments.length > 1 && loaded.segments.at(-1)!.baseLsn > lsn) {
+    const segment = loaded.segments.pop()!;
+    pool.unmount(segment);
+    segment.closeFile();
+    context.storage.remove(segment.path);
+  }
+  const last = loaded.segments.at(-1);
+  if (last === undefined || last.lastLsn <= lsn) return;
+  cutSegment(context, pool, last, lsn);
+}
+
+/** Cuts a segment behind `lsn`, which it holds or directly follows: frames, index and footer become zeros. */
+export function cutSegment(context: LogContext, pool: SegmentPool, segment: Segment, lsn: number): void {
+  segment.thaw(pool);
+  const view = pool.view(segment);
+  const keep = lsn - segment.baseLsn + 1;
+  const end = keep === 0 ? FRAMES_OFFSET : keep < view.records ? view.locate(keep) : view.dataEnd;
+  if (end < 0) {
+    throw new VarveError('ERR_VARVE_CORRUPT', `${segment.path}: record ${lsn + 1} cannot be found; run \`varve check\``,
+      { path: segment.path, segment: segment.baseLsn, lsn: lsn + 1 });
+  }
+  const used = view.endOfBytes(end, segment.mapping!.length);
+  context.core.memory.bytes.fill(0, view.base + end, view.base + used);
+  view.setEnd(keep, end, segment.epochAt(keep));
+  segment.noteEnd();
+  segment.stored.syncNow();
+}

@@ -1,0 +1,158 @@
+/**
+ * Visiting records in order, forwards or backwards.
+ *
+ * The core checks a run of frames at a time; the run is copied out of the mapped window at once (or viewed), so that
+ * nothing between two steps of the caller can pull it away. The records of a run share one buffer.
+ */
+import { VarveError } from '../errors/varve-error.ts';
+import { Kind, Status } from '../generated/abi.ts';
+import { kindAt, recordIn, sizeAt, type Bytes, type LogRecord } from './record.ts';
+import type { Segment } from './segment.ts';
+import { corruptFrame, wordsOf, type SegmentSet } from './segments.ts';
+
+/** Bytes of a run, unless a single record is larger. */
+const RUN_BYTES_MAX = 65536;
+const RUN_RECORDS_MAX = 4096;
+
+/** What a scan runs over. */
+export interface ScanBounds {
+  /** First and last LSN, inclusive. */
+  readonly from: number;
+  readonly to: number;
+  readonly reverse: boolean;
+  /** Whether records are views instead of copies. */
+  readonly view: boolean;
+  /** The error to throw where the log was closed meanwhile. */
+  readonly closed: () => VarveError | undefined;
+}
+
+const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
+
+export class Scanner implements IterableIterator<LogRecord, undefined> {
+  private readonly segments: SegmentSet;
+  private readonly bounds: ScanBounds;
+  private run: Bytes = { bytes: new Uint8Array(0), words: new Uint32Array(0) };
+  /** Forwards: offset of the next frame in the run. */
+  private cursor = 0;
+  private runEnd = 0;
+  private next_: number;
+  /** Backwards: offsets of the frames of the run. */
+  private readonly offsets: number[] = [];
+
+  constructor(segments: SegmentSet, bounds: ScanBounds) {
+    this.segments = segments;
+    this.bounds = bounds;
+    this.next_ = bounds.reverse ? bounds.to : bounds.from;
+  }
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  next(): IteratorResult<LogRecord, undefined> {
+    for (;;) {
+      const at = this.bounds.reverse ? this.stepBack() : this.stepForth();
+      if (at < 0) return DONE;
+      const lsn = this.bounds.reverse ? this.next_-- : this.next_++;
+      // A placeholder of a repair holds nothing of the user's.
+      if (kindAt(this.run.words, at) !== Kind.Lost) return { done: false, value: recordIn(this.run, at, lsn) };
+    }
+  }
+
+  return(): IteratorReturnResult<undefined> {
+    this.next_ = this.bounds.reverse ? this.bounds.from - 1 : this.bounds.to + 1;
+    this.cursor = this.runEnd;
+    this.offsets.length = 0;
+    return DONE;
+  }
+
+  private stepForth(): number {
+    if (this.cursor === this.runEnd) {
+      if (this.next_ > this.bounds.to) return -1;
+      this.loadForth();
+    }
+    const at = this.cursor;
+    this.cursor = at + ((sizeAt(this.run.words, at) + 7) & ~7);
+    return at;
+  }
+
+  private stepBack(): number {
+    if (this.offsets.length === 0) {
+      if (this.next_ < this.bounds.from) return -1;
+      this.loadBack();
+    }
+    return this.offsets.pop()!;
+  }
+
+  private segmentOf(lsn: number): Segment {
+    const closed = this.bounds.closed();
+    if (closed !== undefined) throw closed;
+    const segment = this.segments.find(lsn);
+    const view = segment === undefined ? undefined : this.segments.pool.view(segment);
+    if (segment !== undefined && lsn - segment.baseLsn < view!.records) return segment;
+    throw new VarveError('ERR_VARVE_TRUNCATED',
+      `record ${lsn} was cut off or dropped while the log was being scanned; start again from firstLsn or lastLsn`,
+      { lsn });
+  }
+
+  private loadForth(): void {
+    const segment = this.segmentOf(this.next_);
+    const view = segment.view!;
+    const ordinal = this.next_ - segment.baseLsn;
+    const wanted = Math.min(RUN_RECORDS_MAX, this.bounds.to - this.next_ + 1);
+    const damaged = this.takeRun(segment, ordinal, wanted, RUN_BYTES_MAX, view.locate(ordinal));
+    if (damaged === ordinal) throw this.damage(segment, ordinal);
+  }
+
+  private loadBack(): void {
+    const segment = this.segmentOf(this.next_);
+    const view = segment.view!;
+    const last = this.next_ - segment.baseLsn;
+    const end = last + 1 < view.records ? view.locate(last + 1) : view.dataEnd;
+    let count = Math.min(RUN_RECORDS_MAX, last + 1, this.next_ - this.bounds.from + 1);
+    let offset = view.locate(last - count + 1);
+    while (count > 1 && end - offset > RUN_BYTES_MAX) {
+      count = count >> 1;
+      offset = view.locate(last - count + 1);
+    }
+    // Where a frame is damaged, the intact ones behind it are visited before the error is thrown.
+    let first = last - count + 1;
+    let damaged = this.takeRun(segment, first, last - first + 1, 0xffffffff, offset);
+    while (damaged >= 0) {
+      if (damaged === last) throw this.damage(segment, damaged);
+      first = damaged + 1;
+      damaged = this.takeRun(segment, first, last - first + 1, 0xffffffff, view.locate(first));
+    }
+    for (let at = this.cursor; at < this.runEnd; at += (sizeAt(this.run.words, at) + 7) & ~7) this.offsets.push(at);
+  }
+
+  private damage(segment: Segment, ordinal: number): VarveError {
+    const view = segment.view!;
+    const offset = view.locate(ordinal);
+    const status = offset < 0 ? offset : view.readAt(offset, ordinal);
+    return corruptFrame(segment, Math.max(0, offset), segment.baseLsn + ordinal, status);
+  }
+
+  /**
+   * Checks a run of at most `wanted` records from `offset` on and makes what is valid the current one.
+   *
+   * @returns the ordinal of the frame that is damaged, or -1 where none is
+   */
+  private takeRun(segment: Segment, ordinal: number, wanted: number, bytesMax: number, offset: number): number {
+    const view = segment.view!;
+    if (offset < 0) return ordinal;
+    const count = view.scan(offset, ordinal, wanted, bytesMax);
+    const end = view.resultOffset;
+    const damaged = view.resultStatus !== Status.Ok;
+    if (this.bounds.view) {
+      this.run = wordsOf(segment.privateView());
+      this.cursor = offset;
+      this.runEnd = end;
+    } else {
+      this.run = wordsOf(view.core.memory.bytes.slice(view.base + offset, view.base + end));
+      this.cursor = 0;
+      this.runEnd = end - offset;
+    }
+    return damaged ? ordinal + count : -1;
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * The segments of an open log, in order, and finding records in them.
+ */
+import type { Core } from '../core/core.ts';
+import type { SegmentView } from '../core/segment-view.ts';
+import { VarveError } from '../errors/varve-error.ts';
+import { Kind, Status } from '../generated/abi.ts';
+import type { SegmentPool } from './pool.ts';
+import { kindAt, recordCopied, recordIn, sizeAt, type Bytes, type LogRecord, type RecordRef } from './record.ts';
+import type { Segment } from './segment.ts';
+
+const STATUS_NAMES = new Map<number, string>(Object.entries(Status).map(([name, value]) => [value, name]));
+
+/** What a status says, in words a person can use. */
+export function statusName(status: number): string {
+  return STATUS_NAMES.get(status) ?? `status ${status}`;
+}
+
+/** The error for a frame that should be valid and is not. */
+export function corruptFrame(segment: Segment, offset: number, lsn: number, status: number): VarveError {
+  return new VarveError('ERR_VARVE_CORRUPT',
+    `record ${lsn} is damaged (${statusName(status)}) at offset ${offset} of ${segment.path}; restore a copy, or run `
+    + '`varve check` and `varve repair`',
+    { path: segment.path, segment: segment.baseLsn, offset, lsn, status: statusName(status) });
+}
+
+export class SegmentSet {
+  /** Ascending by base LSN, each following on the one before. */
+  readonly list: Segment[];
+  readonly pool: SegmentPool;
+  private readonly memory: Bytes;
+  private hit: Segment | undefined;
+
+  constructor(list: Segment[], pool: SegmentPool, core: Core) {
+    this.list = list;
+    this.pool = pool;
+    this.memory = { bytes: core.memory.bytes, words: core.memory.unsigned };
+  }
+
+  get first(): Segment | undefined { return this.list[0]; }
+  get last(): Segment | undefined { return this.list.at(-1); }
+
+  /** The segment that holds `lsn`, or would hold it if it reached so far; `undefined` below the first. */
+  find(lsn: number): Segment | undefined {
+    const { hit, list } = this;
+    if (hit !== undefined && lsn >= hit.baseLsn && lsn < hit.baseLsn + hit.records) return hit;
+    let low = 0;
+    let high = list.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (list[middle]!.baseLsn <= lsn) low = middle + 1;
+      else high = middle;
+    }
+    this.hit = list[low - 1];
+    return this.hit;
+  }
+
+  /** Adds a segment behind the last. */
+  push(segment: Segment): void {
+    this.list.push(segment);
+  }
+
+  /** Takes a segment out of the list and out of the memory. */
+  drop(segment: Segment): void {
+    this.pool.unmount(segment);
+    segment.closeFile();
+    this.list.splice(this.list.indexOf(segment), 1);
+    if (this.hit === segment) this.hit = undefined;
+  }
+
+  private outOfRange(lsn: number): VarveError {
+    const firstLsn = this.first?.baseLsn ?? 1;
+    const view = this.last?.view;
+    const lastLsn = this.last === undefined ? 0 : this.last.baseLsn + (view?.records ?? this.last.records) - 1;
+    return new VarveError('ERR_VARVE_OUT_OF_RANGE',
+      `record ${lsn} is not in the log, which holds ${firstLsn} to ${lastLsn}`, { lsn, firstLsn, lastLsn });
+  }
+
+  /** Offset of the checked frame of `lsn`, with its segment and view. Errors: ERR_VARVE_OUT_OF_RANGE, _CORRUPT, _LOST */
+  private checked(lsn: number): { readonly segment: Segment; readonly view: SegmentView; readonly offset: number } {
+    const segment = this.find(lsn);
+    if (segment === undefined) throw this.outOfRange(lsn);
+    const view = this.pool.view(segment);
+    const offset = view.read(lsn - segment.baseLsn);
+    if (offset < 0) throw this.failure(segment, view, lsn, offset);
+    if (kindAt(this.memory.words, view.base + offset) === Kind.Lost) throw lostRecord(segment, offset, lsn);
+    return { segment, view, offset };
+  }
+
+  private failure(segment: Segment, view: SegmentView, lsn: number, status: number): VarveError {
+    if (status === Status.OutOfRange) return this.outOfRange(lsn);
+    return corruptFrame(segment, Math.max(0, view.locate(lsn - segment.baseLsn)), lsn, status);
+  }
+
+  /** Reads one record; its bytes are copied, or parts of a private view. */
+  read(lsn: number, asView: boolean): LogRecord {
+    const { segment, view, offset } = this.checked(lsn);
+    if (asView) return recordIn(wordsOf(segment.privateView()), offset, lsn);
+    return recordCopied(this.memory, view.base + offset, lsn);
+  }
+
+  refOf(lsn: number): RecordRef {
+    const { segment, view, offset } = this.checked(lsn);
+    return { lsn, segment: segment.baseLsn, offset, size: sizeAt(this.memory.words, view.base + offset) };
+  }
+
+  readRef(ref: RecordRef, asView: boolean): LogRecord {
+    const segment = this.find(ref.lsn);
+    if (segment === undefined || segment.baseLsn !== ref.segment) throw this.outOfRange(ref.lsn);
+    const view = this.pool.view(segment);
+    const offset = view.readAt(ref.offset, ref.lsn - ref.segment);
+    if (offset < 0 || sizeAt(this.memory.words, view.base + offset) !== ref.size) {
+      if (offset === Status.OutOfRange) throw this.outOfRange(ref.lsn);
+      throw corruptFrame(segment, ref.offset, ref.lsn, offset < 0 ? offset : Status.BadSize);
+    }
+    if (kindAt(this.memory.words, view.base + offset) === Kind.Lost) throw lostRecord(segment, offset, ref.lsn);
+    if (asView) return recordIn(wordsOf(segment.privateView()), offset, ref.lsn);
+    return recordCopied(this.memory, view.base + offset, ref.lsn);
+  }
+}
+
+function lostRecord(segment: Segment, offset: number, lsn: number): VarveError {
+  return new VarveError('ERR_VARVE_RECORD_LOST',
+    `record ${lsn} at offset ${offset} of ${segment.path} was lost to damage and replaced by a placeholder`,
+    { path: segment.path, segment: segment.baseLsn, offset, lsn });
+}
+
+/** The same bytes as words too. */
+export function wordsOf(bytes: Uint8Array): Bytes {
+  return { bytes, words: new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2) };
+}

@@ -1,0 +1,71 @@
+/**
+ * Group commit: many callers of `sync` share one sync of the disk. At most one is under way, and one more waits to take
+ * in everything that was appended meanwhile.
+ *
+ * The durable mark moves to what was committed when the sync was *submitted*, never to what came while it ran. A sync
+ * that fails fails for all who waited for it, and the owner poisons the log: what is on disk is unknown then, and trying
+ * again would report success for pages that the kernel has already dropped.
+ */
+
+/** What a sync of the disk has to cover. */
+export interface SyncTarget {
+  readonly lsn: number;
+  readonly position: number;
+}
+
+/** Who owns the files. */
+export interface SyncOwner {
+  /** Whether there is anything that is not durable yet. */
+  isDurable(): boolean;
+  /** LSN of the last durable record. */
+  durableLsn(): number;
+  /** Syncs all that is committed now; the promise resolves when it is on disk and the marks have moved. */
+  syncFiles(): Promise<void>;
+  /** Told when a sync failed, before anyone else. */
+  failed(error: unknown): void;
+}
+
+export class Syncer {
+  private readonly owner: SyncOwner;
+  private running: Promise<void> | undefined;
+  private waiting: Promise<void> | undefined;
+  /** Syncs of the disk since the log was opened. */
+  count = 0;
+
+  constructor(owner: SyncOwner) {
+    this.owner = owner;
+  }
+
+  /** Resolves with the durable LSN once all that is committed now is durable. */
+  async sync(): Promise<number> {
+    if (this.running === undefined) {
+      if (!this.owner.isDurable()) await this.start();
+    } else {
+      // What runs may have been submitted before the caller's last append: the next one covers it.
+      this.waiting ??= this.running.catch(() => undefined).then(() => {
+        this.waiting = undefined;
+        return this.owner.isDurable() ? undefined : this.start();
+      });
+      await this.waiting;
+    }
+    return this.owner.durableLsn();
+  }
+
+  /** Waits until no sync is under way. */
+  async idle(): Promise<void> {
+    while (this.running !== undefined) await this.running.catch(() => undefined);
+  }
+
+  private start(): Promise<void> {
+    this.count++;
+    const run = this.owner.syncFiles().then(
+      () => { this.running = undefined; },
+      (error: unknown) => {
+        this.running = undefined;
+        this.owner.failed(error);
+        throw error;
+      });
+    this.running = run;
+    return run;
+  }
+}

@@ -1,0 +1,230 @@
+/**
+ * What one simulated process sees of a simulated disk: the `Storage` interface on names, locks, time and waiting.
+ * Its open files are in simulated-file.ts. Once the process has ended, every call throws `SimulatedPowerCut`.
+ *
+ * Every call of the interface is counted and can be made to fail before it does anything.
+ */
+import type { CoreMemory } from '../../host/core/memory.ts';
+import { VarveError } from '../../host/errors/varve-error.ts';
+import type { Lock, Storage, StoredFile } from '../../host/io/storage.ts';
+import { wordAt } from './simulated-clock.ts';
+import { type Operation, SimulatedPowerCut, systemError } from './simulated-faults.ts';
+import { SimulatedFile } from './simulated-file.ts';
+import { Inode } from './simulated-inode.ts';
+import type { SimulatedMedium } from './simulated-medium.ts';
+import { Directory, partsOf } from './simulated-names.ts';
+
+export interface StorageOptions {
+  /** The process's id; 1000, 1001, … where not given. */
+  readonly pid?: number;
+  /** A file system that may only be read: whatever would change it fails with EROFS. */
+  readonly readOnly?: boolean;
+}
+
+export class SimulatedStorage implements Storage {
+  readonly pid: number;
+  readonly readOnly: boolean;
+  readonly disk: SimulatedMedium;
+  private readonly files = new Set<SimulatedFile>();
+  private ended: 'power-cut' | 'kill' | undefined;
+
+  constructor(disk: SimulatedMedium, options: StorageOptions, pid: number) {
+    this.disk = disk;
+    this.pid = options.pid ?? pid;
+    this.readOnly = options.readOnly ?? false;
+  }
+
+  createDirectory(path: string): string[] {
+    this.begin('createDirectory', path);
+    const made: string[] = [];
+    let directory = this.disk.names.root;
+    let at = '';
+    for (const part of partsOf(path)) {
+      at += `/${part}`;
+      let entry = directory.entries.get(part);
+      if (entry === undefined) {
+        this.mustWrite('mkdir', at);
+        entry = new Directory();
+        this.disk.names.link(directory, part, entry);
+        made.push(at);
+      }
+      if (entry.kind !== 'directory') throw systemError('mkdir', 'ENOTDIR', at);
+      directory = entry;
+    }
+    return made;
+  }
+
+  list(directory: string): string[] | undefined {
+    this.begin('list', directory);
+    const entry = this.disk.names.find(directory);
+    if (entry === undefined) return undefined;
+    if (entry.kind !== 'directory') throw systemError('readdir', 'ENOTDIR', directory);
+    return [...entry.entries.keys()].sort();
+  }
+
+  open(path: string, access: 'read' | 'write'): StoredFile {
+    this.begin('open', path);
+    const entry = this.disk.names.find(path);
+    if (entry === undefined) throw systemError('open', 'ENOENT', path);
+    if (entry.kind !== 'file') throw systemError('open', 'EISDIR', path);
+    if (access === 'write') this.mustWrite('open', path);
+    return this.handle(entry, path, access);
+  }
+
+  create(path: string): StoredFile {
+    this.begin('create', path);
+    const { directory, name } = this.parent('open', path);
+    if (directory.entries.has(name)) throw systemError('open', 'EEXIST', path);
+    return this.handle(this.make(directory, name, path), path, 'write');
+  }
+
+  exists(path: string): boolean {
+    this.begin('exists', path);
+    return this.disk.names.find(path)?.kind === 'file';
+  }
+
+  rename(from: string, to: string): void {
+    this.begin('rename', from);
+    const source = this.parent('rename', from);
+    const target = this.parent('rename', to);
+    if (source.directory !== target.directory) this.disk.violate(`rename from ${from} to another directory, ${to}`);
+    if (!source.directory.entries.has(source.name)) throw systemError('rename', 'ENOENT', from);
+    const replaced = target.directory.entries.get(target.name);
+    if (replaced?.kind === 'directory') throw systemError('rename', 'EISDIR', to);
+    this.mustWrite('rename', from);
+    this.disk.names.rename(source.directory, source.name, target.name);
+    if (replaced !== undefined) this.disk.forget(replaced);
+  }
+
+  remove(path: string): void {
+    this.begin('remove', path);
+    const { directory, name } = this.disk.names.parentOf(path);
+    const entry = directory?.kind === 'directory' ? directory.entries.get(name) : undefined;
+    if (directory?.kind !== 'directory' || entry === undefined) return;
+    if (entry.kind !== 'file') throw systemError('unlink', 'EISDIR', path);
+    this.mustWrite('unlink', path);
+    this.disk.names.unlink(directory, name);
+    this.disk.forget(entry);
+  }
+
+  async syncDirectory(path: string): Promise<void> {
+    await this.disk.queue.submit(this, this.beginDirectorySync(path));
+  }
+
+  syncDirectoryNow(path: string): void {
+    this.beginDirectorySync(path)();
+  }
+
+  lock(path: string): Lock {
+    this.begin('lock', path);
+    const { directory, name } = this.parent('open', path);
+    const entry = directory.entries.get(name) ?? this.make(directory, name, path);
+    if (entry.kind !== 'file') throw systemError('open', 'EISDIR', path);
+    this.mustWrite('open', path);
+    const owner = this.disk.locks.get(entry);
+    if (owner !== undefined) {
+      throw new VarveError('ERR_VARVE_LOCKED', `${path} is locked by process ${owner.pid}`, { path, pid: owner.pid });
+    }
+    this.disk.locks.set(entry, this);
+    let held = true;
+    return {
+      release: () => {
+        this.disk.pass(this, 'release');
+        if (held) this.disk.locks.delete(entry);
+        held = false;
+      },
+    };
+  }
+
+  now(): number {
+    this.mustLive();
+    return this.disk.clock.now();
+  }
+
+  random(target: Uint8Array): void {
+    this.mustLive();
+    this.disk.random.fill(target);
+  }
+
+  alive(pid: number): boolean {
+    this.mustLive();
+    return this.disk.runs(pid);
+  }
+
+  wake(memory: CoreMemory, address: number): void {
+    this.disk.pass(this, 'wake');
+    this.disk.waiters.wake(this.disk.wordOf(memory, address));
+  }
+
+  async wait(memory: CoreMemory, address: number, seen: number, milliseconds: number): Promise<void> {
+    this.disk.pass(this, 'wait');
+    if (wordAt(memory, address) !== (seen | 0) || milliseconds <= 0) return;
+    const { clock, waiters } = this.disk;
+    await waiters.add(this.disk.wordOf(memory, address), this, clock.elapsed() + milliseconds);
+  }
+
+  /** Throws when the process has ended. */
+  mustLive(): void {
+    if (this.ended !== undefined) throw new SimulatedPowerCut(this.ended);
+  }
+
+  /** Throws where the file system may only be read. */
+  mustWrite(syscall: string, path: string): void {
+    if (this.readOnly) throw systemError(syscall, 'EROFS', path);
+  }
+
+  /** Begins an operation: counts it and throws the fault planned for it. */
+  begin(operation: Operation, path: string): void {
+    const plan = this.disk.enter(this, operation, path);
+    if (plan !== undefined) throw systemError(operation, plan.error, path);
+  }
+
+  /** Forgets a closed file. */
+  closed(file: SimulatedFile): void {
+    this.files.delete(file);
+    file.inode.handles -= 1;
+    this.disk.forget(file.inode);
+  }
+
+  /** Ends the process. */
+  end(reason: 'power-cut' | 'kill'): void {
+    this.ended = reason;
+    for (const file of [...this.files]) this.closed(file);
+  }
+
+  private handle(inode: Inode, path: string, access: 'read' | 'write'): SimulatedFile {
+    const file = new SimulatedFile(this, inode, path, access);
+    inode.handles += 1;
+    this.files.add(file);
+    return file;
+  }
+
+  private make(directory: Directory, name: string, path: string): Inode {
+    this.mustWrite('open', path);
+    const inode = new Inode();
+    this.disk.names.link(directory, name, inode);
+    this.disk.adopt(inode);
+    return inode;
+  }
+
+  private parent(syscall: string, path: string): { directory: Directory; name: string } {
+    const { directory, name } = this.disk.names.parentOf(path);
+    if (directory === undefined) throw systemError(syscall, 'ENOENT', path);
+    if (directory.kind !== 'directory') throw systemError(syscall, 'ENOTDIR', path);
+    return { directory, name };
+  }
+
+  /** Submits a directory's sync; returns what completes it. */
+  private beginDirectorySync(path: string): () => void {
+    const plan = this.disk.enter(this, 'syncDirectory', path);
+    const directory = this.disk.names.find(path);
+    if (directory === undefined) throw systemError('open', 'ENOENT', path);
+    if (directory.kind !== 'directory') throw systemError('fsync', 'ENOTDIR', path);
+    this.disk.noteSync();
+    const changes = this.disk.names.unsynced(directory);
+    return () => {
+      if (plan !== undefined) throw systemError('fsync', plan.error, path);
+      this.disk.names.commit(changes);
+    };
+  }
+}

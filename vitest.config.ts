@@ -1,0 +1,38 @@
+/**
+ * The tests of everything but the bare core. Each file runs in a process of its own, so that a fault in mapped memory
+ * fails one file and not the run. Imports of `.wasm` give the module's bytes, as in the bundles.
+ */
+import { fileURLToPath } from 'node:url';
+import { defineConfig, type Plugin } from 'vitest/config';
+
+/** Loads `x.wasm` as esbuild's binary loader does: a Uint8Array as the default export. */
+function wasmBytes(): Plugin {
+  return {
+    name: 'wasm-bytes',
+    enforce: 'pre',
+    load(id) {
+      const path = id.split('?')[0] ?? id;
+      if (!path.endsWith('.wasm')) return undefined;
+      this.addWatchFile(path);
+      return `import { readFileSync } from 'node:fs';\n`
+        + `export default new Uint8Array(readFileSync(${JSON.stringify(path)}));\n`;
+    },
+  };
+}
+
+export default defineConfig({
+  root: fileURLToPath(new URL('.', import.meta.url)),
+  plugins: [wasmBytes()],
+  test: {
+    include: ['test/**/*.test.ts'],
+    pool: 'forks',
+    globals: false,
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    // Nothing outside the repository decides what a test sees.
+    unstubEnvs: true,
+    restoreMocks: true,
+    passWithNoTests: false,
+    allowOnly: false,
+  },
+});
