@@ -217,8 +217,9 @@ describe('waking', () => {
       const wait = (at) => storage.wait(memory, (1 << 20) + at * 4, 0, 1000);
       const inFutex = () => readdirSync('/proc/self/task').filter((task) => {
         // A waiting thread of the pool is in the futex call with exactly this operation: 0, shared and not private.
-        try { return /^(202|98) 0x[0-9a-f]+ 0x0 /.test(readFileSync('/proc/self/task/' + task + '/syscall', 'latin1')); }
-        catch { return false; }
+        try {
+          return /^(202|98) 0x[0-9a-f]+ 0x0 /.test(readFileSync('/proc/self/task/' + task + '/syscall', 'latin1'));
+        } catch { return false; }
       }).length;
       if (!isMainThread) {
         parentPort.once('message', async () => { await Promise.all([wait(0), wait(1)]); process.exit(); });

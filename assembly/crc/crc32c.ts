@@ -3,11 +3,12 @@
  *
  * The checksum is the usual one (iSCSI, ext4): initial register and final result inverted, bits lowest first.
  * Check value: the nine bytes "123456789" give 0xE3069283. The methods and their sources: tables.ts (slicing), short.ts
- * (words eliminated in registers), sparse.ts (long distances). Thresholds decide speed only, never the result.
+ * and medium.ts (eliminated in registers), sparse.ts (long distances). Thresholds decide speed only, never the result.
  *
  * Nothing here allocates, throws, writes to its input, or reads outside it: the input may be a read-only mapping.
  */
 
+import { MEDIUM_MIN, takeMedium } from './medium';
 import { takeShort } from './short';
 import { FAR_MIN, NEAR_MIN, takeFar, takeNear } from './sparse';
 import { fillTables } from './tables';
@@ -26,10 +27,15 @@ export function crcInit(): void {
  * @param at any alignment, `size` bytes readable
  * @param size in bytes, may be 0
  * @returns the CRC
- * Reads: [at, at + size). Writes: the static window of sparse.ts, if size is at least NEAR_MIN.
+ * Reads: [at, at + size). Writes: the static places of medium.ts and sparse.ts.
  */
 export function crc32c(seed: u32, at: usize, size: usize): u32 {
-  if (size < NEAR_MIN) return ~takeShort(~seed, at, size);
+  if (size < NEAR_MIN) {
+    if (ASC_FEATURE_SIMD) {
+      if (size >= MEDIUM_MIN) return ~takeMedium(~seed, at, size);
+    }
+    return ~takeShort(~seed, at, size);
+  }
   if (size < FAR_MIN) return ~takeNear(~seed, at, size);
   return ~takeFar(~seed, at, size);
 }

@@ -19,6 +19,7 @@
  */
 
 import { takeRest } from './tables';
+import { takeMedium } from './medium';
 import { takeWords } from './short';
 
 /** Bytes that near leaves over: its longest delay, rounded up to 16. */
@@ -32,7 +33,7 @@ const WINDOW: usize = memory.data(20480, 16);
 const WINDOW_END: usize = WINDOW + WINDOW_SIZE;
 
 /** From here on near is faster than eliminating words. At least NEAR_KEPT + 16. */
-export const NEAR_MIN: usize = ASC_FEATURE_SIMD ? 672 : 2048;
+export const NEAR_MIN: usize = ASC_FEATURE_SIMD ? 736 : 2048;
 /** From here on far, then near, is faster than near alone. At least FAR_KEPT + 16. */
 export const FAR_MIN: usize = ASC_FEATURE_SIMD ? 14336 : 16384;
 
@@ -79,7 +80,8 @@ export function takeNear(register: u32, at: usize, size: usize): u32 {
     kept -= 16;
     gatherNear(at + kept, out + kept);
   }
-  return takeRest(takeWords(0, out, NEAR_KEPT), at + NEAR_KEPT, size);
+  register = ASC_FEATURE_SIMD ? takeMedium(0, out, NEAR_KEPT) : takeWords(0, out, NEAR_KEPT);
+  return takeRest(register, at + NEAR_KEPT, size);
 }
 
 /**

@@ -147,8 +147,9 @@ function bind(koffi: typeof import('koffi')): Posix {
 }
 
 /**
- * Every call needs a stack of koffi's. One that is not at hand must be mapped, which waits for all faults that populating
- * threads are in, for milliseconds: so no call is made without one, and all are mapped before the first.
+ * Every call needs a stack of koffi's. One that is not at hand must be mapped, which waits for all faults that
+ * populating threads are in, for milliseconds: so there are never more calls than stacks that koffi keeps, and the
+ * first call has some mapped in advance.
  */
 function bindLater(madvise: ReturnType<Library['func']>, stacks: number): Posix['madviseLater'] {
   const most = Math.min(UNANSWERED_MAX, stacks - STACKS_FOR_OTHERS);
@@ -163,10 +164,10 @@ function bindLater(madvise: ReturnType<Library['func']>, stacks: number): Posix[
   };
   return (address, length, advice, done) => {
     try {
-      if (!warm) while (unanswered < most) call(0, 0, 0);
+      if (!warm) for (let stack = 0; stack < most / 2; stack++) call(0, 0, 0);
       else if (unanswered >= most) return false;
-      call(address, length, advice, done);
       warm = true;
+      call(address, length, advice, done);
       return true;
     } catch {
       return false;

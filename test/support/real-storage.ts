@@ -19,7 +19,7 @@ const requireHere = createRequire(import.meta.url);
 
 export const LINUX = process.platform === 'linux';
 /** Packages that a child finds, when nothing else is said. */
-export const ALL_PACKAGES = ['koffi', '@koromix', '@riaskov', '@mapbox'];
+export const ALL_PACKAGES = ['koffi', '@koromix', '@riaskov'];
 
 /** Makes an empty directory and removes it with `remove`. */
 export function scratch(): { path: string; file(name: string): string; remove(): void } {
@@ -77,17 +77,19 @@ export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
 }
 
-/** Makes a directory with the storage as `storage.mjs` and only these packages; `run` starts a child that imports it. */
+/** Puts the storage as `storage.mjs` and only these packages into a directory; `start` runs children there. */
 export async function childKit(directory: string, packages: readonly string[] = ALL_PACKAGES) {
   const modules = join(directory, 'node_modules');
   mkdirSync(modules, { recursive: true });
   for (const name of packages) {
-    if (name === '@mapbox') continue;
     symlinkSync(join(ROOT, 'node_modules', name), join(modules, name));
   }
   await build({
     stdin: {
-      contents: 'export { realStorage } from "./host/io/real-storage.ts"; export { CoreMemory } from "./host/core/memory.ts";',
+      contents: `
+        export { realStorage } from './host/io/real-storage.ts';
+        export { CoreMemory } from './host/core/memory.ts';
+      `,
       resolveDir: ROOT,
     },
     bundle: true, platform: 'node', format: 'esm', target: 'node20', outfile: join(directory, 'storage.mjs'),

@@ -6,9 +6,9 @@
  * every later call of theirs throws `SimulatedPowerCut`. Nothing here reads a clock, waits for a timer or draws from
  * an unseeded source: the same calls with the same seeds give the same bytes.
  *
- * Mapped ranges are copies (simulated-mapping.ts). Those of every file that is mapped twice or has views are made equal,
- * all at once, by any call of any process and by `refresh()`. A test that lets a reader look into its mapping or view
- * without a call before it must call `refresh()` first.
+ * Mapped ranges are copies (simulated-mapping.ts). Those of every file that is mapped twice or has views are made
+ * equal, all at once, by any call of any process and by `refresh()`. A test that lets a reader look into its mapping or
+ * view without a call before it must call `refresh()` first.
  */
 import { createHash } from 'node:crypto';
 import { type CutPolicy, type CutTally, emptyTally, restart, settle } from './simulated-cut.ts';
