@@ -7,6 +7,8 @@ export type { RecordLogOptions } from './record-log/options.ts';
 export type { LogRecord, RecordRef } from './log/record.ts';
 export type { RecordInput } from './log/writer.ts';
 export type { CutFile, RecoveryReport } from './log/report.ts';
+export type { CheckOptions, CheckReport, Damage } from './log/check.ts';
+export type { LostRange, RepairReport } from './log/repair.ts';
 export type { Evidence } from './log/recovery-table.ts';
 export type { PoolCounters } from './log/pool.ts';
 export { Kind } from './generated/abi.ts';

@@ -296,7 +296,12 @@ describe('mapping', () => {
 });
 
 describe('populating', () => {
+  // The storage comes first: only who loads the first library may say how many calls koffi has at hand.
+  posix();
   const system = kernel();
+
+  // Calls count as running until the event loop has had a turn.
+  afterEach(() => new Promise((resolve) => setTimeout(resolve, 10)));
 
   /** Resident bytes of the mapping that begins at `address` of the core's memory, from its page tables. */
   function residentBytes(address: number): number {

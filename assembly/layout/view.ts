@@ -51,6 +51,8 @@ export class ScanResult {
   epoch: u32;
   /** Highest `durable` offset that a frame carried. */
   durable: u32;
+  /** Scan: how many of the frames are of kind Lost. */
+  lost: u32;
 }
 
 if (offsetof<SegmentView>() > <usize>SLOT_BYTES) ERROR('a view fits into a slot');

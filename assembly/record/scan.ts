@@ -4,9 +4,9 @@
  * Nothing at or behind `dataEnd` is touched, nothing is written but the scratch area. A result stands in the scratch
  * area until the next call.
  */
-import { INDEX_SHIFT, SCRATCH_OFFSET } from '../abi/limits';
+import { INDEX_SHIFT, Kind, SCRATCH_OFFSET } from '../abi/limits';
 import { Status } from '../abi/status';
-import { FRAME_HEADER_BYTES, Frame, frameStride } from '../layout/frame';
+import { FRAME_HEADER_BYTES, Frame, INFO_KIND_SHIFT, frameStride } from '../layout/frame';
 import { ScanResult, SegmentView } from '../layout/view';
 import { indexFrame } from './append';
 import { checkFrame } from './frame';
@@ -53,7 +53,8 @@ export function read(view: SegmentView, ordinal: u32): i32 {
  *
  * @param recordsMax stops after so many
  * @param bytesMax stops before the frame that would take the run beyond so many bytes, but takes one at least
- * @returns how many are valid. In the scratch area: `offset` just past them, and `status`: `Ok` where a limit or the end
+ * @returns how many are valid. In the scratch area: `offset` just past them, `lost` how many of them are placeholders of a
+ *   repair, and `status`: `Ok` where a limit or the end
  *   of the data ended the run, else what is wrong with the frame at `offset`
  */
 export function scan(view: SegmentView, offset: u32, ordinal: u32, recordsMax: u32, bytesMax: u32): u32 {
@@ -63,6 +64,7 @@ export function scan(view: SegmentView, offset: u32, ordinal: u32, recordsMax: u
   const salt = view.salt;
   let lsn = <u32>view.baseLsn + ordinal;
   let records: u32 = 0;
+  let lost: u32 = 0;
   let status = Status.Ok;
   while (records < recordsMax && offset < end) {
     const at = base + offset;
@@ -70,12 +72,14 @@ export function scan(view: SegmentView, offset: u32, ordinal: u32, recordsMax: u
     if (records != 0 && offset - from + frameStride(size) > bytesMax) break;
     status = checkFrame(at, end - offset, lsn, salt);
     if (status != Status.Ok) break;
+    lost += <u32>(changetype<Frame>(at).info >> INFO_KIND_SHIFT == Kind.Lost);
     records++;
     lsn++;
     offset += frameStride(size);
   }
   const result = changetype<ScanResult>(SCRATCH_OFFSET);
   result.status = status;
+  result.lost = lost;
   result.records = records;
   result.offset = offset;
   return records;

@@ -140,6 +140,7 @@ export class SegmentView {
   get resultStatus(): number { return this.words[RESULT + ScanResult.status / U32]! | 0; }
   get resultRecords(): number { return this.words[RESULT + ScanResult.records / U32]!; }
   get resultOffset(): number { return this.words[RESULT + ScanResult.offset / U32]!; }
+  get resultLost(): number { return this.words[RESULT + ScanResult.lost / U32]!; }
   get resultDurable(): number { return this.words[RESULT + ScanResult.durable / U32]!; }
 
   /** Gives the slot back. */

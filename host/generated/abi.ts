@@ -377,6 +377,8 @@ export const ScanResult = {
   epoch: 16,
   /** u32. Highest `durable` offset that a frame carried. */
   durable: 20,
+  /** u32. Scan: how many of the frames are of kind Lost. */
+  lost: 24,
   /** Bytes of the whole structure. */
-  BYTES: 24,
+  BYTES: 28,
 } as const;

@@ -8,6 +8,7 @@ import { LOCK_NAME } from './names.ts';
 import { SegmentPool } from './pool.ts';
 import { LogReader } from './reader.ts';
 import { recoverForWriting } from './recovery.ts';
+import { Repair, type RepairReport } from './repair.ts';
 import type { RecoveryReport } from './report.ts';
 import type { LogContext } from './segment.ts';
 import { LogWriter } from './writer.ts';
@@ -44,6 +45,42 @@ export function openWriter(
     lock.release();
     throw error;
   }
+}
+
+/**
+ * Repairs a log as far as it can be: see host/log/repair.ts. A read-only context makes it a dry run, without the lock.
+ */
+export function repairLog(context: LogContext, options: WriterOptions): RepairReport {
+  const { storage, directory, readOnly } = context;
+  const names = storage.list(directory);
+  if (names === undefined || !holdsStore(names)) {
+    throw new VarveError('ERR_VARVE_NOT_FOUND', `there is no store in ${directory}; check the path`, { path: directory });
+  }
+  const lock = readOnly ? undefined : storage.lock(join(directory, LOCK_NAME));
+  const repair = new Repair(context, new SegmentPool(options.mappedBytesMax));
+  let range: { readonly firstLsn: number; readonly lastLsn: number };
+  try {
+    range = repair.run();
+  } finally {
+    lock?.release();
+  }
+  const { lost, cutFiles } = repair;
+  let { cutBytes } = repair;
+  if (!readOnly) {
+    // What is left to do - an interrupted truncation, CONTROL - any opening does.
+    const { writer, report } = openWriter(context, { ...options, create: false });
+    range = { firstLsn: writer.firstLsn, lastLsn: writer.lastLsn };
+    cutFiles.push(...report.cutFiles);
+    cutBytes += report.tornBytes;
+    writer.closeNow();
+  }
+  const changed = lost.length > 0 || cutBytes > 0 || cutFiles.length > 0;
+  return { changed, lost, cutBytes, cutFiles, ...range, because: describeRepair(lost.length, cutBytes) };
+}
+
+function describeRepair(lostRanges: number, cutBytes: number): string {
+  if (lostRanges > 0) return `records were damaged in ${lostRanges} place(s)`;
+  return cutBytes > 0 ? 'an interrupted write lay behind the last record' : 'nothing was amiss';
 }
 
 /** Refuses what is no store before anything is made; makes the directory and its name durable. */

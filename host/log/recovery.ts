@@ -78,7 +78,7 @@ export function saveCut(context: LogContext, segment: Segment, offset: number, c
 }
 
 /** Moves a whole segment file aside. */
-function setAside(context: LogContext, path: string, baseLsn: number, epoch: number): CutFile {
+export function setAside(context: LogContext, path: string, baseLsn: number, epoch: number): CutFile {
   const file = context.storage.open(path, 'read');
   const bytes = file.size();
   file.close();

@@ -5,12 +5,15 @@ import { Core } from '../core/core.ts';
 import { VarveError, wrongType } from '../errors/varve-error.ts';
 import { STORE_KIND_RECORD_LOG } from '../generated/abi.ts';
 import { realStorage } from '../io/real-storage.ts';
-import { openReader, openWriter } from '../log/open.ts';
+import { checkLog, type CheckOptions, type CheckReport } from '../log/check.ts';
+import { openReader, openWriter, repairLog } from '../log/open.ts';
 import type { PoolCounters, SegmentPool } from '../log/pool.ts';
 import type { LogReader } from '../log/reader.ts';
 import type { LogRecord, RecordRef } from '../log/record.ts';
+import type { RepairReport } from '../log/repair.ts';
 import type { RecoveryReport } from '../log/report.ts';
 import { Scanner } from '../log/scanner.ts';
+import type { LogContext } from '../log/segment.ts';
 import type { LogWriter, RecordInput } from '../log/writer.ts';
 import {
   checkData, checkKind, checkLsn, checkOptions, checkRecord, checkRef, type CheckedOptions, type RecordLogOptions,
@@ -50,6 +53,15 @@ export interface BatchResult {
   readonly lastLsn: number;
 }
 
+function contextOf(options: CheckedOptions): LogContext {
+  return {
+    core: options.core ?? Core.shared(),
+    storage: options.storage ?? realStorage(),
+    directory: options.directory,
+    readOnly: options.readOnly,
+  };
+}
+
 /**
  * A checksummed, segmented, append-only log in a directory.
  *
@@ -76,12 +88,7 @@ export class RecordLog {
 
   private constructor(options: CheckedOptions) {
     this.directory = options.directory;
-    const context = {
-      core: options.core ?? Core.shared(),
-      storage: options.storage ?? realStorage(),
-      directory: options.directory,
-      readOnly: options.readOnly,
-    };
+    const context = contextOf(options);
     if (options.readOnly) {
       const { reader, pool } = openReader(context, options.mappedBytesMax, STORE_KIND_RECORD_LOG);
       this.reader = reader;
@@ -113,6 +120,22 @@ export class RecordLog {
   /** The same as `open`, without a promise. */
   static openSync(directory: string, options: RecordLogOptions = {}): RecordLog {
     return new RecordLog(checkOptions(directory, options));
+  }
+
+  /**
+   * Repairs the log in `directory`, which must not be open for writing, as far as it can be: the only call that gives up
+   * records that had been durable. Damaged records are replaced by placeholders, which keep their LSNs: `read` throws
+   * ERR_VARVE_RECORD_LOST for them, `scan` passes over them. What is overwritten is saved in `.cut` files first.
+   *
+   * @param options.dryRun says what it would do and changes nothing; default false
+   * @throws (rejects with) ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_NOT_FOUND, ERR_VARVE_LOCKED, ERR_VARVE_CORRUPT (the
+   *   damage cannot be bridged), ERR_VARVE_FOREIGN_DIRECTORY, ERR_VARVE_NEWER_VERSION, ERR_VARVE_DISK_FULL, ERR_VARVE_IO
+   */
+  static async repair(
+    directory: string, { dryRun = false, ...options }: RecordLogOptions & { readonly dryRun?: boolean } = {},
+  ): Promise<RepairReport> {
+    const checked = checkOptions(directory, options);
+    return repairLog(contextOf({ ...checked, readOnly: dryRun }), { ...checked, storeKind: STORE_KIND_RECORD_LOG });
   }
 
   private get source(): LogWriter | LogReader {
@@ -243,6 +266,16 @@ export class RecordLog {
 
   [Symbol.iterator](): IterableIterator<LogRecord, undefined> {
     return this.scan();
+  }
+
+  /**
+   * Checks every frame, in the core alone, and says what is damaged; goes on behind the damage. Blocks for as long as
+   * reading the whole log takes. Records that are appended meanwhile are not looked at.
+   *
+   * @throws ERR_VARVE_CLOSED, ERR_VARVE_MEMORY_FULL, ERR_VARVE_IO; damage is reported, not thrown
+   */
+  check(options: CheckOptions = {}): CheckReport {
+    return checkLog(this.source.segments, this.reader?.finding, options);
   }
 
   /**
