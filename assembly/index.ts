@@ -2,7 +2,7 @@
  * The core's exports, the same in the baseline and in the SIMD build. Addresses are byte addresses in the shared linear
  * memory, 64-bit numbers cross as f64, and statuses are zero or negative (assembly/abi/status.ts).
  */
-import { SCRATCH_OFFSET } from './abi/limits';
+import { SCRATCH_OFFSET } from './abi/memory';
 import { crcInit } from './crc/crc32c';
 
 export { crc32c } from './crc/crc32c';

@@ -158,9 +158,10 @@ describe('allocating', () => {
   });
 
   describe('on a full disk', () => {
-    const disk = scratch();
+    let disk: ReturnType<typeof scratch>;
     let mounted = false;
     beforeAll(() => {
+      disk = scratch();
       try {
         execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk.path], { stdio: 'ignore' });
         mounted = true;

@@ -37,14 +37,3 @@ export const enum Flag {
   /** The next frame belongs to the same atomic batch. */
   More = 1,
 }
-
-/** Where the core's scratch area begins: results of a call, valid until the next call. */
-export const SCRATCH_OFFSET: u32 = 262144;
-/** Bytes of the scratch area. */
-export const SCRATCH_BYTES: u32 = 262144;
-/** Where the slots for the views of open segments begin; they end at `STATIC_END`. */
-export const SLOTS_OFFSET: u32 = 524288;
-/** Bytes of a slot. */
-export const SLOT_BYTES: u32 = 128;
-/** Where the address ranges for mapped files begin. */
-export const STATIC_END: u32 = 1048576;

@@ -1,12 +1,12 @@
-import { SCRATCH_BYTES, SLOT_BYTES } from '../abi/limits';
+import { SCRATCH_BYTES, SLOT_BYTES } from '../abi/memory';
 
 /*
  * What the core and the host say to each other about one mapped segment. Private to a process, never on disk, free to
  * change between versions.
  *
- * A `SegmentView` lives in a slot of the static area for as long as the segment is mapped. The host fills `base`, `salt`,
- * `baseLsn`, `index` and the writer's half; `records` and `dataEnd` are the core's: they say up to where frames are
- * known to be whole, and nothing behind `dataEnd` is ever read as a frame by the reading functions.
+ * A `SegmentView` lives in a slot of the static area for as long as the segment is mapped. The host fills `base`,
+ * `salt`, `baseLsn`, `index` and the writer's half; `records` and `dataEnd` are the core's: they say up to where frames
+ * are known to be whole, and nothing behind `dataEnd` is ever read as a frame by the reading functions.
  */
 @unmanaged
 export class SegmentView {

@@ -5,24 +5,24 @@
  * index and the footer; these functions do not check it again. What a crash can leave: bytes behind the last published
  * frame, which recovery cuts.
  */
-import { Flag, INDEX_SHIFT } from '../abi/limits';
+import { FRAMES_OFFSET, Flag, INDEX_SHIFT } from '../abi/limits';
 import { CONTROL_COMMITTED_OFFSET, ControlCommitted } from '../layout/control';
 import { FRAME_HEADER_BYTES, Frame, INFO_FLAGS_SHIFT, INFO_KEY_MASK, frameStride } from '../layout/frame';
-import { FRAMES_OFFSET } from '../abi/limits';
 import { SegmentView } from '../layout/view';
 import { sealFrame } from './frame';
 
 /** Enters the frame at `offset`, the `ordinal`-th of its segment, into the LSN index where it is due. */
 @inline
 export function indexFrame(view: SegmentView, ordinal: u32, offset: u32): void {
-  if ((ordinal & ((1 << INDEX_SHIFT) - 1)) == 0) store<u32>(<usize>view.index + ((<usize>ordinal >> INDEX_SHIFT) << 2), offset);
+  if ((ordinal & ((1 << INDEX_SHIFT) - 1)) != 0) return;
+  store<u32>(<usize>view.index + ((<usize>ordinal >> INDEX_SHIFT) << 2), offset);
 }
 
 /**
  * Moves the committed watermark to the end of the view.
  *
- * Order: `position` before `lsn`, which publishes it: a reader that loads `lsn` and then `position` finds one that covers
- * it. Swapped, a reader could take the last record as missing.
+ * Order: `position` before `lsn`, which publishes it: a reader that loads `lsn` and then `position` finds one that
+ * covers it. Swapped, a reader could take the last record as missing.
  * Writes: the committed group of CONTROL.
  */
 @inline
@@ -40,8 +40,8 @@ export function commit(view: SegmentView): f64 {
  * @param info the info word: kind, flags, bytes of the key
  * @param payloadBytes bytes of the payload
  * @returns the LSN
- * Writes: [dataEnd, dataEnd + stride) of the segment, the index, the watermark. Order: header, then the frame word, then
- * the watermark.
+ * Writes: [dataEnd, dataEnd + stride) of the segment, the index, the watermark. Order: header, then the frame word,
+ * then the watermark.
  */
 export function append(view: SegmentView, info: u32, payloadBytes: u32): f64 {
   const offset = view.dataEnd;

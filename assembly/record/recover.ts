@@ -4,10 +4,11 @@
  * Nothing is changed here. The host decides with the evidence (host/log/recovery-table.ts) whether what follows the
  * prefix is a torn tail or corruption. docs/format.md, "Recovery".
  */
-import { FRAMES_OFFSET, Flag, Kind, SCRATCH_OFFSET } from '../abi/limits';
+import { FRAMES_OFFSET, Flag, Kind, PAYLOAD_BYTES_MAX } from '../abi/limits';
+import { SCRATCH_OFFSET } from '../abi/memory';
 import { Status } from '../abi/status';
 import {
-  FRAME_HEADER_BYTES, FRAME_SIZE_MAX, Frame, INFO_FLAGS_SHIFT, INFO_KIND_SHIFT, flagsOf, frameStride,
+  FRAME_HEADER_BYTES, FRAME_SIZE_MAX, Frame, INFO_KIND_SHIFT, flagsOf, frameStride,
 } from '../layout/frame';
 import { ScanResult, SegmentView } from '../layout/view';
 import { indexFrame } from './append';
@@ -19,8 +20,8 @@ import { checkFrame, sealFrame } from './frame';
  *
  * @param limit bytes of the segment in which frames may stand
  * @returns `Ok` where the prefix ended at `limit` or `recordsMax`, else why the next frame is not valid. The result in
- *   the scratch area: `records` and `offset` of the last *valid* frame's end (an unfinished batch may lie between it and
- *   `dataEnd`), `dataEnd` and `epoch` of the prefix, `durable` the highest mark that a frame of the prefix carries
+ *   the scratch area: `records` and `offset` of the last *valid* frame's end (an unfinished batch may lie between it
+ *   and `dataEnd`), `dataEnd` and `epoch` of the prefix, `durable` the highest mark that a frame of the prefix carries
  * Reads: [base + FRAMES_OFFSET, base + limit). Writes: the view, the index.
  */
 export function recover(view: SegmentView, limit: u32, recordsMax: u32): Status {
@@ -104,8 +105,8 @@ export function findLater(view: SegmentView, from: u32, limit: u32, ordinal: u32
 }
 
 /**
- * Replaces the bytes [offset, end), in which `count` records were damaged, by `count` frames of kind Lost, so that every
- * later record keeps its offset and its LSN. The host has saved the bytes.
+ * Replaces the bytes [offset, end), in which `count` records were damaged, by `count` frames of kind Lost, so that
+ * every later record keeps its offset and its LSN. The host has saved the bytes.
  *
  * @param ordinal the first damaged record
  * @param epoch the epoch of the record before
@@ -122,8 +123,9 @@ export function fillLost(view: SegmentView, offset: u32, end: u32, ordinal: u32,
     const rest = (count - i - 1) * FRAME_HEADER_BYTES;
     const size = min(left - rest, FRAME_SIZE_MAX & ~7);
     const at = <usize>view.base + (end - left);
-    const info = (<u32>Kind.Lost << INFO_KIND_SHIFT) | (0 << INFO_FLAGS_SHIFT);
-    store<u64>(at, sealFrame(at, size, info | lostKeyBytes(size), <u32>view.baseLsn + ordinal + i, 0, epoch, view.salt));
+    const info = <u32>Kind.Lost << INFO_KIND_SHIFT;
+    const lsn = <u32>view.baseLsn + ordinal + i;
+    store<u64>(at, sealFrame(at, size, info | lostKeyBytes(size), lsn, 0, epoch, view.salt));
     left -= size;
   }
   return left == 0 ? Status.Ok : Status.OutOfRange;
@@ -132,7 +134,6 @@ export function fillLost(view: SegmentView, offset: u32, end: u32, ordinal: u32,
 /** Returns the key bytes that keep a Lost frame's payload within its limit. */
 @inline
 function lostKeyBytes(size: u32): u32 {
-  const payloadMax: u32 = 67108864;
   const body = size - FRAME_HEADER_BYTES;
-  return body > payloadMax ? body - payloadMax : 0;
+  return body > PAYLOAD_BYTES_MAX ? body - PAYLOAD_BYTES_MAX : 0;
 }

@@ -4,7 +4,8 @@
  * Nothing at or behind `dataEnd` is touched, nothing is written but the scratch area. A result stands in the scratch
  * area until the next call.
  */
-import { INDEX_SHIFT, Kind, SCRATCH_OFFSET } from '../abi/limits';
+import { INDEX_SHIFT, Kind } from '../abi/limits';
+import { SCRATCH_OFFSET } from '../abi/memory';
 import { Status } from '../abi/status';
 import { FRAME_HEADER_BYTES, Frame, INFO_KIND_SHIFT, frameStride } from '../layout/frame';
 import { ScanResult, SegmentView } from '../layout/view';
@@ -21,10 +22,11 @@ export function locate(view: SegmentView, ordinal: u32): i32 {
   let offset = load<u32>(<usize>view.index + ((<usize>ordinal >> INDEX_SHIFT) << 2));
   let steps = ordinal & ((1 << INDEX_SHIFT) - 1);
   while (true) {
-    if (offset >= view.dataEnd || view.dataEnd - offset < FRAME_HEADER_BYTES || (offset & 7) != 0) return Status.BadIndex;
+    const room = offset < view.dataEnd ? view.dataEnd - offset : 0;
+    if (room < FRAME_HEADER_BYTES || (offset & 7) != 0) return Status.BadIndex;
     if (steps == 0) return offset;
     const size = changetype<Frame>(<usize>view.base + offset).size;
-    if (size < FRAME_HEADER_BYTES || size > view.dataEnd - offset) return Status.BadIndex;
+    if (size < FRAME_HEADER_BYTES || size > room) return Status.BadIndex;
     offset += frameStride(size);
     steps--;
   }
@@ -53,8 +55,8 @@ export function read(view: SegmentView, ordinal: u32): i32 {
  *
  * @param recordsMax stops after so many
  * @param bytesMax stops before the frame that would take the run beyond so many bytes, but takes one at least
- * @returns how many are valid. In the scratch area: `offset` just past them, `lost` how many of them are placeholders of a
- *   repair, and `status`: `Ok` where a limit or the end
+ * @returns how many are valid. In the scratch area: `offset` just past them, `lost` how many of them are placeholders
+ *   of a repair, and `status`: `Ok` where a limit or the end
  *   of the data ended the run, else what is wrong with the frame at `offset`
  */
 export function scan(view: SegmentView, offset: u32, ordinal: u32, recordsMax: u32, bytesMax: u32): u32 {

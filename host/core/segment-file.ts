@@ -104,8 +104,8 @@ export function writeFooter(core: Core, at: number, footer: FooterFields): void 
 /**
  * Reads the footer in `bytes`, the last 64 of a file of `fileBytes`.
  *
- * @returns the footer, or a `Status`: `BadMagic` where there is none, `BadFooter` where it is damaged or contradicts the
- *   header or the length of the file
+ * @returns the footer, or a `Status`: `BadMagic` where there is none, `BadFooter` where it is damaged or contradicts
+ *   the header or the length of the file
  */
 export function parseFooter(
   core: Core, bytes: Uint8Array, fileBytes: number, header: HeaderFields,

@@ -49,6 +49,8 @@ export const Flag = {
 } as const;
 export type Flag = (typeof Flag)[keyof typeof Flag];
 
+// assembly/abi/memory.ts
+
 /** Where the core's scratch area begins: results of a call, valid until the next call. */
 export const SCRATCH_OFFSET = 262144;
 

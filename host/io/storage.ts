@@ -3,8 +3,9 @@
  * (host/io/real-storage.ts) maps real files, and the tests put a simulated disk in its place that can lose power.
  *
  * Rules that every implementation keeps:
- * - Paths are absolute. Failures are `VarveError`s: ERR_VARVE_DISK_FULL for ENOSPC, EDQUOT and EFBIG, ERR_VARVE_NOT_FOUND
- *   for ENOENT, ERR_VARVE_LOCKED from `lock`, ERR_VARVE_IO for the rest, with `details` {path, syscall, errno}.
+ * - Paths are absolute. Failures are `VarveError`s: ERR_VARVE_DISK_FULL for ENOSPC, EDQUOT and EFBIG,
+ *   ERR_VARVE_NOT_FOUND for ENOENT, ERR_VARVE_LOCKED from `lock`, ERR_VARVE_IO for the rest, with `details` {path,
+ *   syscall, errno}.
  * - A file's bytes are durable once a `sync` that began after they were written has succeeded; its name is durable
  *   once a `syncDirectory` has.
  * - A mapping shows the same bytes as `read`, at once, to every process.
@@ -20,7 +21,7 @@ export interface Mapping {
   readonly address: number;
   /** Mapped bytes, as asked for. */
   readonly length: number;
-  /** Makes the pages of [offset, offset + length) present and writable, off the event loop; never fails, never waits. */
+  /** Makes the pages of [offset, offset + length) present and writable, off the event loop; never fails or waits. */
   populate(offset: number, length: number): void;
   /** Advises the kernel about [offset, offset + length); a hint that never fails. */
   advise(offset: number, length: number, pattern: AccessPattern): void;
@@ -83,7 +84,7 @@ export interface Storage {
   syncDirectory(directory: string): Promise<void>;
   /** The same, blocking. */
   syncDirectoryNow(directory: string): void;
-  /** Takes the writer's lock on a file, made where it is missing, without waiting; ERR_VARVE_LOCKED with `details.pid`. */
+  /** Takes the writer's lock on a file, made where missing, without waiting; ERR_VARVE_LOCKED with `details.pid`. */
   lock(path: string): Lock;
   /** Milliseconds since 1970. */
   now(): number;

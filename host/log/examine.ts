@@ -1,6 +1,6 @@
 /**
- * Finding the longest valid prefix of a loaded log and the evidence at its end. Maps and reads, changes nothing on disk:
- * both the writer's recovery and the lock-free inspection stand on it.
+ * Finding the longest valid prefix of a loaded log and the evidence at its end. Maps and reads, changes nothing on
+ * disk: both the writer's recovery and the lock-free inspection stand on it.
  */
 import type { Marks } from '../core/control-page.ts';
 import { FRAMES_OFFSET, Status } from '../generated/abi.ts';

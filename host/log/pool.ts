@@ -87,7 +87,10 @@ export class SegmentPool {
 
   get counters(): PoolCounters {
     return {
-      mappedBytes: this.mappedBytes(), mappedSegments: this.mounted.size, mounts: this.mounts, evictions: this.evictions,
+      mappedBytes: this.mappedBytes(),
+      mappedSegments: this.mounted.size,
+      mounts: this.mounts,
+      evictions: this.evictions,
     };
   }
 }

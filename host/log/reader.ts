@@ -1,9 +1,9 @@
 /**
  * The read-only side of a log: no lock, no write, nothing created, on a directory that a writer may have open.
  *
- * A reader touches mapped bytes only below the committed watermark, because a writer may trim what lies behind it at any
- * moment and a mapped page beyond the end of a file kills the process. What no watermark vouches for - the tail that a
- * dead writer left - is therefore read into memory, not mapped, before it is examined.
+ * A reader touches mapped bytes only below the committed watermark, because a writer may trim what lies behind it at
+ * any moment and a mapped page beyond the end of a file kills the process. What no watermark vouches for - the tail
+ * that a dead writer left - is therefore read into memory, not mapped, before it is examined.
  *
  * A generation that has risen means that records were cut: the reader forgets all it knew and loads again.
  */

@@ -10,8 +10,8 @@
 /** What is known about the end of the longest valid prefix. */
 export interface Evidence {
   /**
-   * The marks of CONTROL: `absent` where both copies are invalid, `behind` where the durable LSN lies within the prefix,
-   * `beyond` where it says that records behind the prefix were synced.
+   * The marks of CONTROL: `absent` where both copies are invalid, `behind` where the durable LSN lies within the
+   * prefix, `beyond` where it says that records behind the prefix were synced.
    */
   readonly marks: 'absent' | 'behind' | 'beyond';
   /** What stands behind the prefix in its segment: nothing but zeros, or bytes that are no valid frames. */

@@ -52,7 +52,7 @@ function newIdentity(context: LogContext, storeKind: number): StoreIdentity {
 }
 
 /** Segments all of whose records retention had given up when it was interrupted. */
-function expired(loaded: Loaded, marks: Marks | undefined): Segment[] {
+export function expired(loaded: Loaded, marks: Marks | undefined): Segment[] {
   if (marks === undefined) return [];
   return loaded.segments.filter((_, at) => (loaded.segments[at + 1]?.baseLsn ?? Infinity) <= marks.firstLsn);
 }

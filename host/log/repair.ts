@@ -16,7 +16,7 @@ import { ControlFile } from './control.ts';
 import { loadSegments, type Headless, type Loaded } from './load.ts';
 import { segmentName } from './names.ts';
 import type { SegmentPool } from './pool.ts';
-import { saveCut, setAside } from './recovery.ts';
+import { expired, saveCut, setAside } from './recovery.ts';
 import type { CutFile } from './report.ts';
 import { Segment, type LogContext } from './segment.ts';
 
@@ -90,9 +90,9 @@ export class Repair {
 
   /** Lets go of what an interrupted retention had dropped. */
   private dropExpired(loaded: Loaded, marks: Marks | undefined): void {
-    const { segments } = loaded;
-    while (marks !== undefined && segments.length > 1 && segments[1]!.baseLsn <= marks.firstLsn) {
-      segments.shift()!.closeFile();
+    for (const segment of expired(loaded, marks)) {
+      loaded.segments.shift();
+      segment.closeFile();
     }
   }
 
@@ -233,7 +233,8 @@ export class Repair {
   ): void {
     if (marks === undefined) return;
     if (marks.firstLsn < firstLsn) {
-      this.lost.unshift({ firstLsn: marks.firstLsn, lastLsn: firstLsn - 1, segment: marks.firstLsn, offset: 0, bytes: 0 });
+      const { firstLsn: from } = marks;
+      this.lost.unshift({ firstLsn: from, lastLsn: firstLsn - 1, segment: from, offset: 0, bytes: 0 });
     }
     if (marks.durableLsn > lastLsn && marks.truncateLsn === undefined) {
       const segment = segments.at(-1)?.baseLsn ?? firstLsn;
@@ -242,7 +243,9 @@ export class Repair {
   }
 
   /** Takes back what CONTROL promises of records that are gone; an announced truncation stays announced. */
-  private lowerMarks(control: ControlFile, marks: Marks | undefined, firstLsn: number, last: Segment | undefined): void {
+  private lowerMarks(
+    control: ControlFile, marks: Marks | undefined, firstLsn: number, last: Segment | undefined,
+  ): void {
     const truncateLsn = marks?.truncateLsn;
     const lastLsn = last?.lastLsn ?? firstLsn - 1;
     control.page.writeMarks({

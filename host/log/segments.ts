@@ -76,7 +76,7 @@ export class SegmentSet {
       `record ${lsn} is not in the log, which holds ${firstLsn} to ${lastLsn}`, { lsn, firstLsn, lastLsn });
   }
 
-  /** Offset of the checked frame of `lsn`, with its segment and view. Errors: ERR_VARVE_OUT_OF_RANGE, _CORRUPT, _LOST */
+  /** Finds and checks the frame of `lsn`. Errors: ERR_VARVE_OUT_OF_RANGE, _CORRUPT, _RECORD_LOST */
   private checked(lsn: number): { readonly segment: Segment; readonly view: SegmentView; readonly offset: number } {
     const segment = this.find(lsn);
     if (segment === undefined) throw this.outOfRange(lsn);

@@ -3,8 +3,8 @@
  * in everything that was appended meanwhile.
  *
  * The durable mark moves to what was committed when the sync was *submitted*, never to what came while it ran. A sync
- * that fails fails for all who waited for it, and the owner poisons the log: what is on disk is unknown then, and trying
- * again would report success for pages that the kernel has already dropped.
+ * that fails fails for all who waited for it, and the owner poisons the log: what is on disk is unknown then, and
+ * trying again would report success for pages that the kernel has already dropped.
  */
 
 /** What a sync of the disk has to cover. */

@@ -123,13 +123,14 @@ export class RecordLog {
   }
 
   /**
-   * Repairs the log in `directory`, which must not be open for writing, as far as it can be: the only call that gives up
-   * records that had been durable. Damaged records are replaced by placeholders, which keep their LSNs: `read` throws
-   * ERR_VARVE_RECORD_LOST for them, `scan` passes over them. What is overwritten is saved in `.cut` files first.
+   * Repairs the log in `directory`, which must not be open for writing, as far as it can be: the only call that gives
+   * up records that had been durable. Damaged records are replaced by placeholders, which keep their LSNs: `read`
+   * throws ERR_VARVE_RECORD_LOST for them, `scan` passes over them. What is overwritten is saved in `.cut` files first.
    *
    * @param options.dryRun says what it would do and changes nothing; default false
    * @throws (rejects with) ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_NOT_FOUND, ERR_VARVE_LOCKED, ERR_VARVE_CORRUPT (the
-   *   damage cannot be bridged), ERR_VARVE_FOREIGN_DIRECTORY, ERR_VARVE_NEWER_VERSION, ERR_VARVE_DISK_FULL, ERR_VARVE_IO
+   *   damage cannot be bridged), ERR_VARVE_FOREIGN_DIRECTORY, ERR_VARVE_NEWER_VERSION, ERR_VARVE_DISK_FULL,
+   *   ERR_VARVE_IO
    */
   static async repair(
     directory: string, { dryRun = false, ...options }: RecordLogOptions & { readonly dryRun?: boolean } = {},
@@ -160,8 +161,8 @@ export class RecordLog {
   }
 
   /**
-   * Appends one record and returns its LSN. The record is committed: visible to every reader, and safe from the death of
-   * this process. `sync` makes it durable.
+   * Appends one record and returns its LSN. The record is committed: visible to every reader, and safe from the death
+   * of this process. `sync` makes it durable.
    *
    * @param data the payload, at most 64 MiB; text becomes UTF-8. It is copied; the caller may change it afterwards.
    * @throws ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_RECORD_TOO_LARGE, ERR_VARVE_CLOSED, ERR_VARVE_READ_ONLY,
@@ -187,8 +188,8 @@ export class RecordLog {
   /**
    * Appends records as one atomic batch: readers and recovery see all of them or none.
    *
-   * @param records at least one; each bytes, text, or `{payload, kind?, key?}`. Together they must fit into a segment of
-   *   1 GiB.
+   * @param records at least one; each bytes, text, or `{payload, kind?, key?}`. Together they must fit into a segment
+   *   of 1 GiB.
    * @returns the LSNs of the first and the last
    * @throws as `append`; nothing was appended then
    */
@@ -209,7 +210,8 @@ export class RecordLog {
    * Resolves with the durable LSN once every record that is committed now is on disk. Concurrent callers share one sync
    * of the disk, which runs off the event loop.
    *
-   * @throws (rejects with) ERR_VARVE_CLOSED, ERR_VARVE_READ_ONLY, ERR_VARVE_POISONED, ERR_VARVE_IO (the log is poisoned)
+   * @throws (rejects with) ERR_VARVE_CLOSED, ERR_VARVE_READ_ONLY, ERR_VARVE_POISONED, ERR_VARVE_IO (the log is
+   *   poisoned)
    */
   async sync(): Promise<number> {
     return this.writable.sync();
@@ -241,12 +243,12 @@ export class RecordLog {
   }
 
   /**
-   * Visits records in order, each checked. What is appended after the call is not visited. The records of a run of up to
-   * 64 KiB share one buffer: copy what you keep for long.
+   * Visits records in order, each checked. What is appended after the call is not visited. The records of a run of up
+   * to 64 KiB share one buffer: copy what you keep for long.
    *
    * @throws ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_OUT_OF_RANGE, ERR_VARVE_CLOSED; while iterating, also
-   *   ERR_VARVE_CORRUPT at a damaged record (go on with `from` behind it) and ERR_VARVE_TRUNCATED where records were cut
-   *   meanwhile. Records that a repair gave up are passed over.
+   *   ERR_VARVE_CORRUPT at a damaged record (go on with `from` behind it) and ERR_VARVE_TRUNCATED where records were
+   *   cut meanwhile. Records that a repair gave up are passed over.
    */
   scan(options: ScanOptions = {}): IterableIterator<LogRecord, undefined> {
     const { source } = this;
@@ -300,8 +302,8 @@ export class RecordLog {
   }
 
   /**
-   * Cuts every record above `lsn`; the next append gets `lsn + 1`, in a higher epoch. Blocks; durable when it returns. A
-   * crash in between leaves a truncation that the next opening finishes.
+   * Cuts every record above `lsn`; the next append gets `lsn + 1`, in a higher epoch. Blocks; durable when it returns.
+   * A crash in between leaves a truncation that the next opening finishes.
    *
    * @param lsn the last record that stays, from `firstLsn - 1` (cuts all) to `lastLsn` (cuts nothing)
    * @throws as `truncateBefore`
