@@ -5,7 +5,7 @@ export { RecordLog } from './record-log/record-log.ts';
 export type { AppendOptions, BatchResult, ReadOptions, ScanOptions } from './record-log/record-log.ts';
 export type { RecordLogOptions } from './record-log/options.ts';
 export type { LogRecord, RecordRef } from './log/record.ts';
-export type { RecordInput } from './log/writer.ts';
+export type { RecordInput } from './log/appender.ts';
 export type { CutFile, RecoveryReport } from './log/report.ts';
 export type { CheckOptions, CheckReport, Damage } from './log/check.ts';
 export type { LostRange, RepairReport } from './log/repair.ts';

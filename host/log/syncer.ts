@@ -7,12 +7,6 @@
  * trying again would report success for pages that the kernel has already dropped.
  */
 
-/** What a sync of the disk has to cover. */
-export interface SyncTarget {
-  readonly lsn: number;
-  readonly position: number;
-}
-
 /** Who owns the files. */
 export interface SyncOwner {
   /** Whether there is anything that is not durable yet. */

@@ -1,101 +1,45 @@
 /**
- * The writer of a log: appends, batches, rotation, truncation, syncing, closing.
+ * The writer of a log: what makes it durable, cuts it and closes it. Appending is host/log/appender.ts.
  *
- * The hot path is `append`: one comparison, one copy into the mapping, one call of the core. Whatever is rarer - a new
- * chunk of pages, a new segment, a closed or poisoned log - is behind `softEnd`: the offset up to which a record fits
- * without further thought. State that forbids appending sets it to 0.
- *
- * Invariants: only the last segment is appended to; the durable mark never passes what was committed when a sync was
- * submitted; after a failed write or sync nothing is written any more.
+ * Invariants: the durable mark never passes what was committed when a sync was submitted; after a failed write or sync
+ * nothing is written any more; CONTROL never promises more than the disk holds.
  */
-import { join } from 'node:path';
-import type { ControlPage } from '../core/control-page.ts';
-import { FOOTER_BYTES, indexBytesFor, writeHeader } from '../core/segment-file.ts';
-import type { SegmentView } from '../core/segment-view.ts';
 import { VarveError } from '../errors/varve-error.ts';
-import {
-  FRAMES_OFFSET, FRAME_HEADER_BYTES, INFO_KIND_SHIFT, KEY_BYTES_MAX, PAYLOAD_BYTES_MAX, SEGMENT_BYTES_MAX,
-} from '../generated/abi.ts';
-import type { Lock, StoredFile } from '../io/storage.ts';
-import { segmentName } from './names.ts';
+import type { Lock } from '../io/storage.ts';
+import { Appender } from './appender.ts';
 import type { SegmentPool } from './pool.ts';
 import { cutSegment, type Recovered } from './recovery.ts';
-import { Segment, type LogContext } from './segment.ts';
-import { SegmentSet } from './segments.ts';
+import type { LogContext, Segment } from './segment.ts';
 import { Syncer } from './syncer.ts';
-import { writeUtf8, utf8BytesMax } from './utf8.ts';
 
-/** One record to be appended. */
-export interface RecordInput {
-  readonly payload: Uint8Array | string;
-  readonly kind?: number | undefined;
-  readonly key?: Uint8Array | string | undefined;
-}
-
-/** Pages are made present ahead of the writer in chunks of this. */
-const CHUNK_BYTES = 1 << 20;
-/** How far ahead of the writer pages are made present. */
-const AHEAD_BYTES = 4 << 20;
 /** Sealed segments that may wait for a sync before one is started without being asked for. */
 const UNSYNCED_SEGMENTS_MAX = 16;
-const NO_KEY = new Uint8Array(0);
 
-function strideOf(bytes: number): number {
-  return (FRAME_HEADER_BYTES + bytes + 7) & ~7;
+/** What a sync of the disk covers. */
+interface SyncTarget {
+  readonly lsn: number;
+  readonly position: number;
+  /** How many truncations there had been. */
+  readonly cuts: number;
+  readonly sealed: readonly Segment[];
+  readonly active: Segment | undefined;
+  /** Where the active segment's frames ended. */
+  readonly end: number;
+  readonly directory: boolean;
 }
 
-function tooLarge(what: string, bytes: number, limit: number): VarveError {
-  return new VarveError('ERR_VARVE_RECORD_TOO_LARGE', `${what} of ${bytes} bytes is above the limit of ${limit} bytes`,
-    { what, bytes, limit });
-}
-
-export class LogWriter {
-  readonly segments: SegmentSet;
-  readonly page: ControlPage;
-  readonly epoch: number;
-  private readonly context: LogContext;
-  private readonly recovered: Recovered;
+export class LogWriter extends Appender {
   private readonly lock: Lock;
-  private readonly pool: SegmentPool;
-  private readonly segmentBytes: number;
   private readonly syncer: Syncer;
-  private readonly bytes: Uint8Array;
-  private readonly words: Uint32Array;
-
-  /** The active segment's view and numbers; without a segment to append to, `softEnd` is 0. */
-  private view: SegmentView | undefined;
-  private base = 0;
-  private tail = 0;
-  private softEnd = 0;
-  private populatedTo = 0;
-
-  private nextLsn: number;
-  private nextPosition: number;
   private durable: { lsn: number; position: number };
-  /** Sealed segments that no sync has covered yet. */
-  private readonly unsynced = new Set<Segment>();
-  private directoryDirty = false;
   /** Rises with each truncation, so that a sync that was under way does not mark what was cut. */
   private cuts = 0;
-  private wakePending = false;
   private state: 'open' | 'poisoned' | 'closed' = 'open';
   private poison: unknown;
 
-  constructor(
-    context: LogContext, pool: SegmentPool, recovered: Recovered, lock: Lock, segmentBytes: number,
-  ) {
-    this.context = context;
-    this.recovered = recovered;
+  constructor(context: LogContext, pool: SegmentPool, recovered: Recovered, lock: Lock, segmentBytes: number) {
+    super(context, pool, recovered, segmentBytes);
     this.lock = lock;
-    this.pool = pool;
-    this.segmentBytes = segmentBytes;
-    this.bytes = context.core.memory.bytes;
-    this.words = context.core.memory.unsigned;
-    this.segments = new SegmentSet(recovered.segments, pool, context.core);
-    this.page = recovered.control.page;
-    this.epoch = recovered.epoch;
-    this.nextLsn = recovered.nextLsn;
-    this.nextPosition = recovered.nextPosition;
     this.durable = { lsn: recovered.nextLsn - 1, position: recovered.nextPosition };
     this.syncer = new Syncer({
       isDurable: () => this.durable.lsn === this.lastLsn && this.unsynced.size === 0,
@@ -105,227 +49,21 @@ export class LogWriter {
     });
   }
 
-  get firstLsn(): number { return this.segments.first?.baseLsn ?? this.nextLsn; }
-  get lastLsn(): number { return this.view === undefined ? this.nextLsn - 1 : this.activeLsn; }
   get durableLsn(): number { return this.durable.lsn; }
   get durablePosition(): number { return this.durable.position; }
   /** Syncs of the disk that group commit has made. */
   get syncs(): number { return this.syncer.count; }
+  get poisoned(): boolean { return this.state === 'poisoned'; }
+  protected get ended(): boolean { return this.state === 'closed'; }
 
-  private get activeLsn(): number {
-    return this.segments.last!.baseLsn + this.view!.records - 1;
+  protected isDurable(lsn: number): boolean {
+    return this.durable.lsn >= lsn;
   }
 
-  get position(): number {
-    if (this.view === undefined) return this.nextPosition;
-    return this.segments.last!.header.basePosition + this.tail - FRAMES_OFFSET;
-  }
-
-  // ---- appending
-
-  /** Appends one record of bytes without a key; the payload was checked to be a Uint8Array. */
-  append(payload: Uint8Array, kind: number): number {
-    const { length } = payload;
-    const body = this.tail + FRAME_HEADER_BYTES;
-    const end = body + length;
-    if (end > this.softEnd) return this.appendSlow(payload, kind, NO_KEY);
-    this.bytes.set(payload, this.base + body);
-    this.tail = (end + 7) & ~7;
-    if (!this.wakePending) this.wakeLater();
-    return this.view!.append(kind << INFO_KIND_SHIFT, length);
-  }
-
-  /** Appends one record of text without a key. */
-  appendText(text: string, kind: number): number {
-    if (this.tail + strideOf(utf8BytesMax(text)) > this.softEnd) return this.appendSlow(text, kind, NO_KEY);
-    const length = writeUtf8(this.bytes, this.base + this.tail + FRAME_HEADER_BYTES, text);
-    this.tail += strideOf(length);
-    if (!this.wakePending) this.wakeLater();
-    return this.view!.append(kind << INFO_KIND_SHIFT, length);
-  }
-
-  /** Appends one record with all that it can have. */
-  appendRecord(record: RecordInput): number {
-    return this.appendSlow(record.payload, record.kind ?? 0, record.key ?? NO_KEY);
-  }
-
-  private appendSlow(payload: Uint8Array | string, kind: number, key: Uint8Array | string): number {
-    const keyBytes = byteLength(key);
-    const payloadBytes = byteLength(payload);
-    this.checkSizes(keyBytes, payloadBytes);
-    this.makeRoom(strideOf(keyBytes + payloadBytes), 1);
-    const body = this.base + this.tail + FRAME_HEADER_BYTES;
-    this.put(key, body);
-    this.put(payload, body + keyBytes);
-    this.tail += strideOf(keyBytes + payloadBytes);
-    this.wakeLater();
-    return this.view!.append((kind << INFO_KIND_SHIFT) | keyBytes, payloadBytes);
-  }
-
-  /** Appends records as one batch; returns the LSN of the last. */
-  appendBatch(records: readonly RecordInput[]): number {
-    const sizes = new Array<number>(records.length * 2);
-    let total = 0;
-    for (let i = 0; i < records.length; i++) {
-      const record = records[i]!;
-      const keyBytes = record.key === undefined ? 0 : byteLength(record.key);
-      const payloadBytes = byteLength(record.payload);
-      this.checkSizes(keyBytes, payloadBytes);
-      sizes[i * 2] = keyBytes;
-      sizes[i * 2 + 1] = payloadBytes;
-      total += strideOf(keyBytes + payloadBytes);
-    }
-    this.makeRoom(total, records.length);
-    let at = this.base + this.tail;
-    for (let i = 0; i < records.length; i++) {
-      const record = records[i]!;
-      const keyBytes = sizes[i * 2]!;
-      const size = FRAME_HEADER_BYTES + keyBytes + sizes[i * 2 + 1]!;
-      this.words[at / 4 + 1] = size;
-      this.words[at / 4 + 5] = ((record.kind ?? 0) << INFO_KIND_SHIFT) | keyBytes;
-      if (keyBytes > 0) this.put(record.key!, at + FRAME_HEADER_BYTES);
-      this.put(record.payload, at + FRAME_HEADER_BYTES + keyBytes);
-      at += (size + 7) & ~7;
-    }
-    this.tail += total;
-    this.wakeLater();
-    return this.view!.appendBatch(records.length);
-  }
-
-  private put(data: Uint8Array | string, at: number): void {
-    if (typeof data === 'string') writeUtf8(this.bytes, at, data);
-    else this.bytes.set(data, at);
-  }
-
-  private checkSizes(keyBytes: number, payloadBytes: number): void {
-    if (keyBytes > KEY_BYTES_MAX) throw tooLarge('key', keyBytes, KEY_BYTES_MAX);
-    if (payloadBytes > PAYLOAD_BYTES_MAX) throw tooLarge('payload', payloadBytes, PAYLOAD_BYTES_MAX);
-  }
-
-  /** Makes sure that `need` bytes of frames fit behind the tail, in this segment or in a new one. */
-  private makeRoom(need: number, records: number): void {
-    this.requireOpen();
-    if (this.view === undefined) this.activate();
-    if (this.view === undefined || !this.hasRoom(need, records)) this.startSegment(need, records);
-    const reach = this.tail + need;
-    this.populateAhead(reach);
-    const { mapped, records: known } = this;
-    const end = Math.max(reach, Math.min(this.tail + CHUNK_BYTES, mapped));
-    const worst = indexBytesFor(known + records + Math.ceil((end - this.tail) / FRAME_HEADER_BYTES)) + FOOTER_BYTES;
-    this.softEnd = Math.max(0, Math.min(end, mapped - worst));
-  }
-
-  private get mapped(): number { return this.segments.last!.mapping!.length; }
-  private get records(): number { return this.view!.records; }
-
-  private hasRoom(need: number, records: number): boolean {
-    return this.tail + need + indexBytesFor(this.records + records) + FOOTER_BYTES <= this.mapped;
-  }
-
-  private populateAhead(reach: number): void {
-    const { mapping } = this.segments.last!;
-    const target = Math.min(mapping!.length, reach + AHEAD_BYTES);
-    while (this.populatedTo < target) {
-      const length = Math.min(CHUNK_BYTES, mapping!.length - this.populatedTo);
-      mapping!.populate(this.populatedTo, length);
-      this.populatedTo += length;
-    }
-  }
-
-  // ---- segments
-
-  /** Makes the last segment the active one, if there is one with room. */
-  private activate(): void {
-    const { last } = this.segments;
-    if (last === undefined || last.header.capacity - last.dataEnd < FRAMES_OFFSET) return;
-    const view = last.thaw(this.pool);
-    this.adopt(last, view, this.durable.lsn >= last.lastLsn ? last.dataEnd : 0);
-  }
-
-  private adopt(segment: Segment, view: SegmentView, durableOffset: number): void {
-    this.pool.pinned = segment;
-    view.setWriter(this.page.at, this.epoch);
-    view.durable = durableOffset;
-    this.view = view;
-    this.base = view.base;
-    this.tail = view.dataEnd;
-    this.populatedTo = view.dataEnd - (view.dataEnd % CHUNK_BYTES);
-    this.softEnd = 0;
-    this.page.segment = segment.baseLsn;
-  }
-
-  /** Seals the active segment, if there is one, and starts the next, large enough for `need` bytes of frames. */
-  private startSegment(need: number, records: number): void {
-    const least = FRAMES_OFFSET + need + indexBytesFor(records) + FOOTER_BYTES;
-    if (least > SEGMENT_BYTES_MAX) throw tooLarge('batch', need, SEGMENT_BYTES_MAX - FRAMES_OFFSET);
-    const capacity = Math.max(this.segmentBytes, Math.ceil(least / FRAMES_OFFSET) * FRAMES_OFFSET);
-    const lsn = this.lastLsn + 1;
-    const position = this.position;
-    const next = this.createSegment(lsn, position, capacity);
-    try {
-      this.sealActive();
-    } catch (error) {
-      // The old segment is in an unknown state, the new one is not in the log yet.
-      this.poisonWith(error);
-      throw error;
-    }
-    this.segments.push(next);
-    this.adopt(next, this.pool.view(next), 0);
+  protected segmentSealed(): void {
+    // A failure poisons the log; whoever writes next is told.
     if (this.unsynced.size > UNSYNCED_SEGMENTS_MAX) this.sync().catch(() => undefined);
   }
-
-  /** Makes the file of a segment, allocated and with its header; leaves nothing behind where that fails. */
-  private createSegment(baseLsn: number, basePosition: number, capacity: number): Segment {
-    const { core, storage, directory } = this.context;
-    const path = join(directory, segmentName(baseLsn));
-    storage.remove(path);
-    let file: StoredFile | undefined;
-    try {
-      file = storage.create(path);
-      file.allocate(capacity);
-      const salt = new Uint32Array(1);
-      storage.random(new Uint8Array(salt.buffer));
-      const header = {
-        identity: this.recovered.identity, baseLsn, basePosition, capacity, salt: salt[0]!, epoch: this.epoch,
-        createdAt: storage.now(),
-      };
-      const segment = new Segment(this.context, path, header, undefined);
-      segment.attach(file);
-      const view = this.pool.view(segment);
-      writeHeader(core, view.base, header);
-      view.setEnd(0, FRAMES_OFFSET, this.epoch);
-      segment.noteEnd();
-      this.directoryDirty = true;
-      return segment;
-    } catch (error) {
-      file?.close();
-      storage.remove(path);
-      throw error;
-    }
-  }
-
-  private sealActive(): void {
-    const { view } = this;
-    if (view === undefined) return;
-    const last = this.segments.last!;
-    this.nextLsn = this.activeLsn + 1;
-    this.nextPosition = this.position;
-    last.seal(this.pool, this.context.storage.now());
-    this.unsynced.add(last);
-    this.view = undefined;
-    this.softEnd = 0;
-    this.pool.pinned = undefined;
-  }
-
-  /** Seals the active segment and starts a new one; does nothing where the active one is empty. */
-  rotate(): void {
-    this.requireOpen();
-    if (this.view === undefined) this.activate();
-    if (this.view === undefined || this.records === 0) return;
-    this.startSegment(0, 0);
-  }
-
-  // ---- truncation
 
   /** Drops the whole segments whose records are all below `lsn`; the active one stays. */
   truncateBefore(lsn: number): void {
@@ -392,8 +130,6 @@ export class LogWriter {
     this.page.writeMarks({ durableLsn, durablePosition: this.durable.position, firstLsn, truncateLsn });
   }
 
-  // ---- syncing
-
   /** Resolves with the durable LSN when all that is committed now is on disk. */
   async sync(): Promise<number> {
     this.requireOpen();
@@ -413,7 +149,7 @@ export class LogWriter {
     return this.durable.lsn;
   }
 
-  private capture() {
+  private capture(): SyncTarget {
     const { last } = this.segments;
     return {
       lsn: this.lastLsn,
@@ -440,7 +176,7 @@ export class LogWriter {
     if (this.state !== 'closed') this.markDurable(target);
   }
 
-  private markDurable(target: ReturnType<LogWriter['capture']>): void {
+  private markDurable(target: SyncTarget): void {
     // A truncation that came in between has written its own marks, for fewer records.
     if (target.cuts !== this.cuts) return;
     for (const segment of target.sealed) {
@@ -452,24 +188,7 @@ export class LogWriter {
     this.writeMarks(target.lsn, this.firstLsn, undefined);
   }
 
-  // ---- waking, poisoning, closing
-
-  /** One wake per turn of the event loop, however many records. */
-  private wakeLater(): void {
-    if (this.wakePending) return;
-    this.wakePending = true;
-    setImmediate(() => {
-      this.wakePending = false;
-      if (this.state !== 'closed') this.wake();
-    });
-  }
-
-  private wake(): void {
-    this.page.bumpWake();
-    this.context.storage.wake(this.context.core.memory, this.page.wakeAt);
-  }
-
-  private poisonWith(cause: unknown): void {
+  protected poisonWith(cause: unknown): void {
     if (this.state !== 'open') return;
     this.state = 'poisoned';
     this.poison = cause;
@@ -494,8 +213,6 @@ export class LogWriter {
       `${this.context.directory}: an earlier write or sync failed (${reason}), so nothing is written any more; close `
       + 'the log and open it again', { path: this.context.directory }, this.poison);
   }
-
-  get poisoned(): boolean { return this.state === 'poisoned'; }
 
   /** Syncs and closes, blocking; whatever fails, the lock is released and nothing stays mapped. */
   closeNow(): void {
@@ -533,8 +250,4 @@ export class LogWriter {
     await this.syncer.idle();
     this.closeNow();
   }
-}
-
-function byteLength(data: Uint8Array | string): number {
-  return typeof data === 'string' ? Buffer.byteLength(data) : data.length;
 }

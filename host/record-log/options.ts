@@ -6,7 +6,7 @@ import type { Core } from '../core/core.ts';
 import { outOfRange, wrongType } from '../errors/varve-error.ts';
 import { SEGMENT_BYTES_MAX } from '../generated/abi.ts';
 import type { Storage } from '../io/storage.ts';
-import type { RecordInput } from '../log/writer.ts';
+import type { RecordInput } from '../log/appender.ts';
 import type { RecordRef } from '../log/record.ts';
 
 /** Options of `RecordLog.open`. */

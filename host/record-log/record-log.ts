@@ -5,6 +5,7 @@ import { Core } from '../core/core.ts';
 import { VarveError, wrongType } from '../errors/varve-error.ts';
 import { STORE_KIND_RECORD_LOG } from '../generated/abi.ts';
 import { realStorage } from '../io/real-storage.ts';
+import type { RecordInput } from '../log/appender.ts';
 import { checkLog, type CheckOptions, type CheckReport } from '../log/check.ts';
 import { openReader, openWriter, repairLog } from '../log/open.ts';
 import type { PoolCounters, SegmentPool } from '../log/pool.ts';
@@ -14,7 +15,7 @@ import type { RepairReport } from '../log/repair.ts';
 import type { RecoveryReport } from '../log/report.ts';
 import { Scanner } from '../log/scanner.ts';
 import type { LogContext } from '../log/segment.ts';
-import type { LogWriter, RecordInput } from '../log/writer.ts';
+import type { LogWriter } from '../log/writer.ts';
 import {
   checkData, checkKind, checkLsn, checkOptions, checkRecord, checkRef, type CheckedOptions, type RecordLogOptions,
 } from './options.ts';
