@@ -218,7 +218,7 @@ describe('sealing a frame', () => {
     for (let body: u32 = 0; body <= 24; body++) {
       memory.fill(AT, 0xff, ROOM);
       sealFrame(AT, 24 + body, 0, LSN, 0, EPOCH, SALT);
-      const stride = (24 + body + 7) & ~7;
+      const stride: u32 = (24 + body + 7) & ~7;
       for (let at: u32 = 24; at < 80; at++) {
         if (load<u8>(AT + at) != (at >= 24 + body && at < stride ? 0 : 0xff)) wrong++;
       }

@@ -5,7 +5,7 @@
  * word is stored last, by one aligned atomic store, so that another process sees a whole frame or none.
  */
 import { FRAME_HEADER_BYTES, FRAME_CRC_FROM, FRAME_SIZE_MAX, Frame, INFO_KEY_MASK, flagsOf, frameStride } from '../layout/frame';
-import { Flag, PAYLOAD_BYTES_MAX } from '../abi/limits';
+import { Flag, KEY_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../abi/limits';
 import { Status } from '../abi/status';
 import { crc32c } from '../crc/crc32c';
 
@@ -29,7 +29,8 @@ export function checkShape(at: usize, room: u32): Status {
   const info = changetype<Frame>(at).info;
   const body = size - FRAME_HEADER_BYTES;
   const key = info & INFO_KEY_MASK;
-  if (key > body || body - key > PAYLOAD_BYTES_MAX || (flagsOf(info) & ~(<u32>Flag.More)) != 0) return Status.BadSize;
+  if (key > body || key > KEY_BYTES_MAX || body - key > PAYLOAD_BYTES_MAX) return Status.BadSize;
+  if ((flagsOf(info) & ~(<u32>Flag.More)) != 0) return Status.BadSize;
   // The padding is zero; a flipped bit there is damage too, although no checksum covers it.
   if (stride != size && load<u64>(at + stride - 8) >> ((size & 7) << 3) != 0) return Status.BadCrc;
   return Status.Ok;

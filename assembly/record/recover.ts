@@ -114,9 +114,10 @@ export function findLater(view: SegmentView, from: u32, limit: u32, ordinal: u32
  * Writes: [base + offset, base + end).
  */
 export function fillLost(view: SegmentView, offset: u32, end: u32, ordinal: u32, count: u32, epoch: u32): Status {
-  if (count == 0 || (offset & 7) != 0 || end <= offset || end > view.mapped) return Status.OutOfRange;
+  if (count == 0 || ((offset | end) & 7) != 0 || end <= offset || end > view.mapped) return Status.OutOfRange;
   const room = end - offset;
-  if (count > room / FRAME_HEADER_BYTES) return Status.OutOfRange;
+  // Both limits come before the first store: what is refused stays as it was.
+  if (count > room / FRAME_HEADER_BYTES || <u64>count * (FRAME_SIZE_MAX & ~7) < room) return Status.OutOfRange;
   memory.fill(<usize>view.base + offset, 0, room);
   let left = room;
   for (let i: u32 = 0; i < count; i++) {

@@ -34,6 +34,8 @@ export class SegmentView {
   private readonly exports: CoreExports;
   private readonly words: Uint32Array;
   private readonly slot: number;
+  /** The epoch when the segment was made. */
+  private readonly firstEpoch: number;
 
   constructor(core: Core, fields: ViewFields) {
     this.core = core;
@@ -43,6 +45,7 @@ export class SegmentView {
     this.words = core.memory.unsigned;
     this.at = core.takeSlot();
     this.slot = this.at / U32;
+    this.firstEpoch = fields.epoch;
     this.set(Layout.base, fields.base);
     this.set(Layout.mapped, fields.mapped);
     this.set(Layout.salt, fields.salt);
@@ -119,7 +122,10 @@ export class SegmentView {
     return this.exports.scan(this.at, offset, ordinal, recordsMax, bytesMax) >>> 0;
   }
 
+  /** Finds the longest valid prefix anew, from the first frame on, whatever the view knew before. */
   recover(limit: number, recordsMax: number): number {
+    // The core leaves the epoch of the last record behind; the first may be of any epoch from the segment's on.
+    this.set(Layout.epoch, this.firstEpoch);
     return this.exports.recover(this.at, limit, recordsMax);
   }
 

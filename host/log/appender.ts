@@ -30,10 +30,11 @@ export interface RecordInput {
   readonly key?: Uint8Array | string | undefined;
 }
 
-/** Pages are made present ahead of the writer in chunks of this. */
+/** How often, in bytes, the writer looks whether pages have to be made present ahead of it. */
 const CHUNK_BYTES = 1 << 20;
-/** How far ahead of the writer pages are made present. */
-const AHEAD_BYTES = 4 << 20;
+/** Pages are made present ahead of the writer in chunks that begin with the first and double up to the second. */
+const POPULATE_BYTES_MIN = 1 << 20;
+const POPULATE_BYTES_MAX = 16 << 20;
 const NO_KEY = new Uint8Array(0);
 
 function strideOf(bytes: number): number {
@@ -62,6 +63,7 @@ export abstract class Appender {
   protected tail = 0;
   protected softEnd = 0;
   private populatedTo = 0;
+  private populateBytes = POPULATE_BYTES_MIN;
 
   /** What comes next, while no segment is active. */
   protected nextLsn: number;
@@ -207,13 +209,25 @@ export abstract class Appender {
     return this.tail + need + indexBytesFor(this.records + records) + FOOTER_BYTES <= this.mapped;
   }
 
+  /**
+   * Makes pages present ahead of the tail, in the background: a little for a log that is written to now and then, more
+   * and more ahead of one that is written to without a pause.
+   */
   private populateAhead(reach: number): void {
-    const { mapping } = this.segments.last!;
-    const target = Math.min(mapping!.length, reach + AHEAD_BYTES);
+    const mapping = this.segments.last!.mapping!;
+    const target = Math.min(mapping.length, reach + this.populateBytes);
     while (this.populatedTo < target) {
-      const length = Math.min(CHUNK_BYTES, mapping!.length - this.populatedTo);
-      mapping!.populate(this.populatedTo, length);
-      this.populatedTo += length;
+      const length = Math.min(this.populateBytes, mapping.length - this.populatedTo);
+      if (mapping.populate(this.populatedTo, length)) {
+        this.populatedTo += length;
+        this.populateBytes = Math.min(this.populateBytes * 2, POPULATE_BYTES_MAX);
+      } else {
+        // The background is busy until the event loop turns; still a third of the price of faults.
+        const now = Math.max(reach - this.populatedTo, Math.min(length, CHUNK_BYTES));
+        mapping.populateNow(this.populatedTo, now);
+        this.populatedTo += now;
+        return;
+      }
     }
   }
 
@@ -314,6 +328,7 @@ export abstract class Appender {
     this.wakePending = true;
     setImmediate(() => {
       this.wakePending = false;
+      this.populateBytes = POPULATE_BYTES_MIN;
       if (!this.ended) this.wake();
     });
   }

@@ -37,7 +37,7 @@ function copyOf(core: Core, file: StoredFile, address: number, length: number): 
   const count = file.read(core.memory.bytes.subarray(address, address + length), 0);
   core.memory.bytes.fill(0, address + count, address + length);
   const nothing = () => undefined;
-  return { address, length, populate: nothing, advise: nothing, unmap: nothing };
+  return { address, length, populate: () => true, populateNow: nothing, advise: nothing, unmap: nothing };
 }
 
 export class Segment {

@@ -116,7 +116,7 @@ export function putFrame(at: usize, size: u32, info: u32, lsn: u64, durable: u32
 
 /** Flips one bit. */
 export function flip(at: usize, bit: u32): void {
-  store<u8>(at + (bit >> 3), load<u8>(at + (bit >> 3)) ^ <u8>(1 << (bit & 7)));
+  store<u8>(at + (bit >> 3), load<u8>(at + (bit >> 3)) ^ ((<u8>1) << <u8>(bit & 7)));
 }
 
 /** The entry of the LSN index for a record. */

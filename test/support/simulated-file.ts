@@ -199,7 +199,12 @@ class SimulatedMapping implements Mapping {
     return this.range.length;
   }
 
-  populate(): void {
+  populate(): boolean {
+    this.process.disk.pass(this.process, 'populate');
+    return true;
+  }
+
+  populateNow(): void {
     this.process.disk.pass(this.process, 'populate');
   }
 

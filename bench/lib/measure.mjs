@@ -1,0 +1,105 @@
+/**
+ * Measures contenders against each other: the same work by varve and by its peers, in one process, round after round in
+ * rotated order, so that a noisy second does not hit one of them alone. Each round gives one value for each; what is
+ * reported are medians, with the least and the greatest beside them, and ratios taken round by round.
+ *
+ * A contender is `{ who, unit, run, floors? }`. `run()` does the work once, outside of its clock prepares and cleans
+ * up, and returns `{ value, result }`: the figure in `unit`, and what the work gave, the same in each round.
+ */
+import { createHash } from 'node:crypto';
+
+/** Units of which more is better; of all others less is. */
+const MORE_IS_BETTER = new Set(['M/s', 'GB/s']);
+
+export function moreIsBetter(unit) {
+  return MORE_IS_BETTER.has(unit);
+}
+
+/** Returns the value below which `part` of the values lie; the median is `quantile(values, 0.5)`. */
+export function quantile(values, part) {
+  const sorted = Float64Array.from(values).sort();
+  const place = (sorted.length - 1) * part;
+  const low = Math.floor(place);
+  const high = Math.ceil(place);
+  return sorted[low] + (sorted[high] - sorted[low]) * (place - low);
+}
+
+export function median(values) {
+  return quantile(values, 0.5);
+}
+
+/** Runs every contender of a group in each round and returns a row for each. */
+export async function compare({ rounds, warmups }, group, contenders) {
+  const rows = contenders.map(({ who, unit, floors = [] }) => ({ group, who, unit, values: [], floors, result: undefined }));
+  for (let round = 0; round < warmups + rounds; round++) {
+    for (let i = 0; i < contenders.length; i++) {
+      const at = (i + round) % contenders.length;
+      globalThis.gc?.();
+      const { value, result } = await contenders[at].run();
+      noteResult(rows[at], result);
+      if (round >= warmups) rows[at].values.push(value);
+    }
+  }
+  return rows.map(({ result, ...row }) => finish(row, rows, result));
+}
+
+/** Makes a row of values that a topic has measured in its own way, such as latencies of interleaved operations. */
+export function rowOf({ group, who, unit, values, floors = [], result }) {
+  const row = { group, who, unit, values, floors };
+  return finish(row, [row], String(result));
+}
+
+function noteResult(row, result) {
+  const text = String(result);
+  if (row.result !== undefined && row.result !== text) {
+    throw new Error(`${row.group}, ${row.who}: the work gave ${row.result} in one round and ${text} in another`);
+  }
+  row.result = text;
+}
+
+function finish(row, rows, result) {
+  const first = rows[0];
+  const against = rows.find(({ who }) => who === row.floors.find(({ of }) => of !== undefined)?.of);
+  return {
+    ...row,
+    median: median(row.values),
+    min: Math.min(...row.values),
+    max: Math.max(...row.values),
+    // How many times better the first of the group is than this one.
+    behind: first === row || first.who === row.who || first.unit !== row.unit ? undefined : median(advantages(first, row)),
+    floors: row.floors.map((floor) => judge(floor, row, rows)),
+    against: against?.who,
+    result,
+  };
+}
+
+/** How many times better `one` did than `other`, round by round. */
+function advantages(one, other) {
+  return one.values.map((value, at) => (moreIsBetter(one.unit) ? value / other.values[at] : other.values[at] / value));
+}
+
+/**
+ * Judges one floor: `{ atLeast }` or `{ atMost }` for the median, or, against the peer `of`, `{ times }` as good at
+ * least or `{ timesAtMost }` its value at most. Where that peer is missing, nothing is judged.
+ */
+function judge(floor, row, rows) {
+  if (floor.of === undefined) {
+    const actual = median(row.values);
+    return floor.atLeast === undefined
+      ? { text: `≤ ${floor.atMost}`, actual, met: actual <= floor.atMost }
+      : { text: `≥ ${floor.atLeast}`, actual, met: actual >= floor.atLeast };
+  }
+  const peer = rows.find(({ who }) => who === floor.of);
+  if (peer === undefined) return { text: `against ${floor.of}`, actual: undefined, met: undefined };
+  const actual = median(advantages(row, peer));
+  return floor.times === undefined
+    ? { text: `≤ ${floor.timesAtMost} × ${floor.of}`, actual: 1 / actual, met: 1 / actual <= floor.timesAtMost }
+    : { text: `≥ ${floor.times} × ${floor.of}`, actual, met: actual >= floor.times };
+}
+
+/** The hash of what the work of all rows gave: the same for the same parameters, whatever the machine and its load. */
+export function hashOf(rows) {
+  const hash = createHash('sha256');
+  for (const { group, who, result } of rows) hash.update(`${group}\0${who}\0${result}\n`);
+  return hash.digest('hex').slice(0, 16);
+}

@@ -1,0 +1,83 @@
+/**
+ * Moving records between a DWAL directory and a log, which is known here only by what it can do. Undoing a transfer
+ * that failed is the caller's, who knows what was there before; an export undoes itself.
+ */
+import { setImmediate } from 'node:timers/promises';
+import type { DwalReader, DwalSource } from './dwal-reader.ts';
+import { DwalWriter, type DwalTarget, type DwalWriterOptions, type ExportRecord } from './dwal-writer.ts';
+import type { DwalRecord } from './dwal.ts';
+
+/** Bytes of keys and payloads that are appended as one batch, unless a single record is larger. */
+const RUN_BYTES_MAX = 1 << 20;
+
+/** The log that records go to. */
+export interface BatchTarget {
+  appendBatch(records: readonly DwalRecord[]): unknown;
+}
+
+/** What a transfer can be told. */
+export interface TransferOptions {
+  /** Told about once a mebibyte how many bytes of frames were moved. */
+  readonly onProgress?: (doneBytes: number) => void;
+  /** Ends the transfer with its reason. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Appends every record of a DWAL directory to a log, in runs of at most 1 MiB, each an atomic batch.
+ *
+ * @returns what was read; `torn` where the last segment ends in a torn frame
+ * Errors: ERR_VARVE_FORMAT, and those of the log; the runs before stay appended
+ */
+export async function importDwal(
+  source: DwalReader, target: BatchTarget, options: TransferOptions = {},
+): Promise<DwalSource> {
+  let run: DwalRecord[] = [];
+  let runBytes = 0;
+  const append = async () => {
+    target.appendBatch(run);
+    run = [];
+    runBytes = 0;
+    options.onProgress?.(source.bytes);
+    // Syncs that the log has begun, and signals, come to their turn.
+    await setImmediate();
+    options.signal?.throwIfAborted();
+  };
+  for (const record of source) {
+    const bytes = record.key.length + record.payload.length;
+    if (run.length > 0 && runBytes + bytes > RUN_BYTES_MAX) await append();
+    run.push(record);
+    runBytes += bytes;
+  }
+  if (run.length > 0) await append();
+  return source;
+}
+
+/**
+ * Writes records as a DWAL directory, whole or not at all.
+ *
+ * @param directory must not exist, or be empty; its parent must exist
+ * Errors: ERR_VARVE_FORMAT (a record that DWAL cannot hold, named by its LSN), ERR_VARVE_FOREIGN_DIRECTORY,
+ * ERR_VARVE_DISK_FULL, ERR_VARVE_IO, and those of the iteration
+ */
+export async function exportDwal(
+  records: Iterable<ExportRecord>, directory: string, options: DwalWriterOptions & TransferOptions = {},
+): Promise<DwalTarget> {
+  const writer = new DwalWriter(directory, options);
+  try {
+    let reported = 0;
+    for (const record of records) {
+      writer.write(record);
+      if (writer.bytes - reported < RUN_BYTES_MAX) continue;
+      reported = writer.bytes;
+      options.onProgress?.(reported);
+      await setImmediate();
+      options.signal?.throwIfAborted();
+    }
+  } catch (error) {
+    writer.abandon();
+    throw error;
+  }
+  writer.finish();
+  return writer;
+}
