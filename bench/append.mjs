@@ -2,7 +2,7 @@
  * Appending records one by one from JavaScript, not synced: millions of records a second.
  *
  * Measured is the loop of appends alone, into a new log, through as many segments as it takes; opening and closing are
- * not. Beside it, with the same payloads: `fs.writeSync` of each record, and the log written by hand (lib/hand-log.mjs),
+ * not. Beside it, with the same payloads: `fs.writeSync` of each record, and the log written by hand, lib/hand-log.mjs,
  * whose last buffer is written within the measured time. The result is what reading all of it back gives.
  */
 import { closeSync, openSync, statSync, writeSync } from 'node:fs';

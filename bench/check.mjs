@@ -54,7 +54,11 @@ function reading(path, firstLsn) {
     let total = 0;
     for (const name of names) {
       const fd = openSync(join(path, name), 'r');
-      for (let done = 0, part = 1; part > 0; done += part, total += part) part = readSync(fd, piece, 0, piece.length, done);
+      let part = readSync(fd, piece, 0, piece.length, null);
+      while (part > 0) {
+        total += part;
+        part = readSync(fd, piece, 0, piece.length, null);
+      }
       closeSync(fd);
     }
     return total;

@@ -2,9 +2,9 @@
  * Opening a log for writing: milliseconds until the first record can be read or appended.
  *
  * Measured is `RecordLog.open` of a log that was closed, with 1 M and with 10 M records of 64 B in sealed segments: what
- * it takes must not depend on their number. Then the same in a fresh process, where the core is compiled and the bindings
- * are loaded first, and with a segment nearly full whose writer was killed, so that every frame of it is scanned. The
- * result is what the last record holds.
+ * it takes must not depend on their number. Then the same in a fresh process, where the core is compiled and the
+ * bindings are loaded first, and with a segment nearly full whose writer was killed, so that every frame of it is
+ * scanned. The result is what the last record holds.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -19,7 +19,9 @@ const ONCE = fileURLToPath(new URL('lib/open-once.mjs', import.meta.url));
 const CRASH = fileURLToPath(new URL('lib/crash.mjs', import.meta.url));
 
 export function parameters(smoke) {
-  return { records: smoke ? [300, 3000] : [1_000_000, 10_000_000], payloadBytes: 64, unsealedBytes: smoke ? 1 << 16 : 60 << 20 };
+  return {
+    records: smoke ? [300, 3000] : [1_000_000, 10_000_000], payloadBytes: 64, unsealedBytes: smoke ? 1 << 16 : 60 << 20,
+  };
 }
 
 export async function run({ places, smoke, ...rest }) {

@@ -119,8 +119,7 @@ async function main(options) {
     if (!options.smoke && freeBytes(directory) < FREE_BYTES_MIN) {
       throw new Error(`${options.dir} has less than ${FREE_BYTES_MIN / 2 ** 30} GiB free; choose another with --dir`);
     }
-    const variant = options.core ?? process.env['VARVE_CORE'] ?? 'the best that the engine has';
-    const environment = environmentOf(directory, variant);
+    const environment = environmentOf(directory, await variantOf(options));
     printEnvironment(environment);
     for (const warning of warnings(directory, options)) console.warn(`\n${warning}`);
     if (!options.smoke) warmMemory();
@@ -147,6 +146,12 @@ async function main(options) {
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+/** The build of the core that the benchmarks will run on. */
+async function variantOf({ core }) {
+  const { Core } = await import('../dist/esm/index.js');
+  return new Core({ memoryBytes: 16 << 20, variant: core }).variant;
 }
 
 /** In a process of its own, so that it is given back at once. */

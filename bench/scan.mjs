@@ -2,8 +2,8 @@
  * Visiting every record in JavaScript, checksums checked: millions of records a second, 256 B each.
  *
  * Measured is one pass over a closed and opened log whose files are in the page cache; each payload's length and three
- * of its bytes go into a sum. `scan()` gives records that stay valid (a run of them shares one copy), `view: true` gives
- * parts of a private mapping. Beside it: the log written by hand, whose payloads are valid only until the next one.
+ * of its bytes go into a sum. `scan()` gives records that stay valid (a run of them shares one copy), `view: true`
+ * gives parts of a private mapping. Beside it: the log written by hand, whose payloads are valid only until the next one.
  */
 import { RecordLog } from '../dist/esm/index.js';
 import { HandLog } from './lib/hand-log.mjs';

@@ -18,7 +18,7 @@ export const CONTROL_BYTES: u32 = 4096;
 /** Largest segment file: offsets inside it stay below 2^30, well inside the signed 32 bits of every mapping library. */
 export const SEGMENT_BYTES_MAX: u32 = 1073741824;
 /** Every 2^shift-th record of a segment has an entry in its LSN index. */
-export const INDEX_SHIFT: u32 = 2;
+export const INDEX_SHIFT: u32 = 0;
 
 /** What a frame holds. 0 to 127 are the user's, with the first three named; 128 to 255 belong to varve. */
 export const enum Kind {

@@ -1,6 +1,6 @@
 /**
- * Appends records of 256 B to a log in the directory of its first argument until they take the bytes of its second, then
- * kills itself: what it leaves is a segment without a footer.
+ * Appends records of 256 B to a log in the directory of its first argument until they take the bytes of its second,
+ * then kills itself: what it leaves is a segment without a footer.
  */
 import { RecordLog } from '../../dist/esm/index.js';
 import { payloadsOf, RING } from './payloads.mjs';

@@ -2,8 +2,8 @@
  * The log that one would write by hand in JavaScript: records gather in a buffer of 64 KiB that is written when it is
  * full, each with a header of 16 bytes (checksum, size, number, kind) and a CRC-32C by the package crc-32.
  *
- * It does less than varve: what is in its buffer dies with the process, there is no index, no recovery, no rotation, and
- * no other process sees a record before its buffer is full. The checksum covers the payload and, as its seed, the size.
+ * It does less than varve: what is in its buffer dies with the process, there is no index, no recovery, no rotation,
+ * and no other process sees a record before its buffer is full. The checksum covers the payload and, as its seed, the size.
  */
 import { closeSync, fdatasyncSync, openSync, readSync, writeSync } from 'node:fs';
 

@@ -30,7 +30,9 @@ export function median(values) {
 
 /** Runs every contender of a group in each round and returns a row for each. */
 export async function compare({ rounds, warmups }, group, contenders) {
-  const rows = contenders.map(({ who, unit, floors = [] }) => ({ group, who, unit, values: [], floors, result: undefined }));
+  const rows = contenders.map(({ who, unit, floors = [] }) => ({
+    group, who, unit, values: [], floors, result: undefined,
+  }));
   for (let round = 0; round < warmups + rounds; round++) {
     for (let i = 0; i < contenders.length; i++) {
       const at = (i + round) % contenders.length;
@@ -58,17 +60,15 @@ function noteResult(row, result) {
 }
 
 function finish(row, rows, result) {
-  const first = rows[0];
-  const against = rows.find(({ who }) => who === row.floors.find(({ of }) => of !== undefined)?.of);
+  const [first] = rows;
   return {
     ...row,
     median: median(row.values),
     min: Math.min(...row.values),
     max: Math.max(...row.values),
     // How many times better the first of the group is than this one.
-    behind: first === row || first.who === row.who || first.unit !== row.unit ? undefined : median(advantages(first, row)),
+    behind: first.who === row.who || first.unit !== row.unit ? undefined : median(advantages(first, row)),
     floors: row.floors.map((floor) => judge(floor, row, rows)),
-    against: against?.who,
     result,
   };
 }

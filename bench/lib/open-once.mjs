@@ -1,6 +1,6 @@
 /**
- * Opens the log in the directory of its first argument, once, and prints how many milliseconds the opening took, without
- * the start of the process and the loading of the package.
+ * Opens the log in the directory of its first argument, once, and prints how many milliseconds the opening took,
+ * without the start of the process and the loading of the package.
  */
 import { RecordLog } from '../../dist/esm/index.js';
 

@@ -24,7 +24,7 @@ export function figure(value) {
 }
 
 function verdict({ text, actual, met }, unit) {
-  if (met === undefined) return colors.dim(`${text}: not measured`);
+  if (met === undefined) return colors.dim(`${text}: not judged`);
   const shown = text.includes('×') ? ` (${figure(actual)})` : ` ${unit}`;
   return met ? colors.green(`✓ ${text}${shown}`) : colors.red(`✗ ${text}${shown}`);
 }
@@ -66,10 +66,12 @@ export function printFailure(name, reason) {
 }
 
 export function printSummary(topics, failures) {
-  const floors = topics.flatMap(({ name, rows }) => rows.flatMap((row) => row.floors.map((floor) => ({ name, row, floor }))));
+  const floors = topics.flatMap(({ name, rows }) => rows
+    .flatMap((row) => row.floors.map((floor) => ({ name, row, floor }))));
   const missed = floors.filter(({ floor }) => floor.met === false);
   const judged = floors.filter(({ floor }) => floor.met !== undefined);
-  console.log(`\n${judged.length - missed.length} of ${judged.length} floors met`);
+  console.log(judged.length === 0 ? '\nno floor was judged'
+    : `\n${judged.length - missed.length} of ${judged.length} floors met`);
   for (const { name, row, floor } of missed) {
     console.log(colors.red(`  ✗ ${name}, ${row.group}, ${row.who}: ${figure(floor.actual)}, floor ${floor.text}`));
   }

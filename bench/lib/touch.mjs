@@ -1,6 +1,6 @@
 /**
- * Touches as many bytes of memory as its argument says and ends: pages that the host of a virtual machine has not backed
- * yet cost ten times more than others, and the first benchmark would pay for them.
+ * Touches as many bytes of memory as its argument says and ends: pages that the host of a virtual machine has not
+ * backed yet cost ten times more than others, and the first benchmark would pay for them.
  */
 const PIECE_BYTES = 64 << 20;
 const PAGE_BYTES = 4096;

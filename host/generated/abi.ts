@@ -27,7 +27,7 @@ export const CONTROL_BYTES = 4096;
 export const SEGMENT_BYTES_MAX = 1073741824;
 
 /** Every 2^shift-th record of a segment has an entry in its LSN index. */
-export const INDEX_SHIFT = 2;
+export const INDEX_SHIFT = 0;
 
 /** What a frame holds. 0 to 127 are the user's, with the first three named; 128 to 255 belong to varve. */
 export const Kind = {

@@ -32,6 +32,8 @@ export class LogReader {
   private readonly storeKind: number;
   private generation = 0;
   private known = 0;
+  /** The watermark of a dead writer: records that it promised and that were not found are not waited for. */
+  private stale = -1;
   private closed = false;
 
   /** Errors: ERR_VARVE_NOT_FOUND, ERR_VARVE_FOREIGN_DIRECTORY, ERR_VARVE_NEWER_VERSION, ERR_VARVE_IO */
@@ -75,13 +77,10 @@ export class LogReader {
   /** Loads until nothing changed meanwhile; what was found where no writer lives. */
   private load(names: string[], identity: StoreIdentity | undefined): Finding | undefined {
     for (let attempt = 1; ; attempt++) {
-      const generation = this.page?.generation ?? 0;
+      this.generation = this.page?.generation ?? 0;
       try {
         const finding = this.loadOnce(names, identity);
-        if (generation === (this.page?.generation ?? 0)) {
-          this.generation = generation;
-          return finding;
-        }
+        if (this.generation === (this.page?.generation ?? 0)) return finding;
       } catch (error) {
         // A segment that was listed may be gone when it is opened.
         if (attempt === ATTEMPTS || !VarveError.is(error, 'ERR_VARVE_NOT_FOUND')) throw error;
@@ -103,6 +102,7 @@ export class LogReader {
     if (header !== undefined) requireKind(directory, header.identity, this.storeKind);
     const { marks } = identity === undefined ? { marks: undefined } : this.page!;
     const firstLsn = marks?.firstLsn ?? 0;
+    this.stale = -1;
     const list = loaded.segments.filter((_, at) => (loaded.segments[at + 1]?.baseLsn ?? Infinity) > firstLsn);
     this.segments.list.push(...list);
     const last = list.at(-1);
@@ -117,6 +117,7 @@ export class LogReader {
 
   /** Examines copies of what is not known to be whole. */
   private examineStill(loaded: Loaded, marks: Parameters<typeof examine>[2]): Finding {
+    this.stale = this.page?.lsn ?? -1;
     for (const segment of loaded.segments) segment.still = !segment.synced;
     const finding = examine(loaded, this.pool, marks);
     // Of a log that is only torn, what lies behind the prefix is not part of it; of a corrupt one it may be read.
@@ -127,18 +128,58 @@ export class LogReader {
     return finding;
   }
 
+  /** Whether records are being cut now, or were cut since this reader looked. */
+  private get cutting(): boolean {
+    const generation = this.page?.generation ?? this.generation;
+    return generation !== this.generation || generation % 2 !== 0;
+  }
+
+  /** Whether a read failed only because the writer has cut or dropped the record, or is about to. */
+  private overtaken(error: unknown): boolean {
+    if (!VarveError.is(error, 'ERR_VARVE_CORRUPT') && !VarveError.is(error, 'ERR_VARVE_NOT_FOUND')) return false;
+    return this.cutting || (this.page?.firstLsn ?? 0) > (this.segments.first?.baseLsn ?? 0);
+  }
+
+  /** Reads one record as it is now: what a truncation has cut since is not in the log, and not damaged. */
+  reading<T>(lsn: number, read: (segments: SegmentSet) => T): T {
+    for (let attempt = 1; ; attempt++) {
+      this.refresh();
+      try {
+        return read(this.segments);
+      } catch (error) {
+        if (!this.overtaken(error)) throw error;
+        if (this.page!.generation % 2 === 0 && attempt < ATTEMPTS) continue;
+        throw new VarveError('ERR_VARVE_OUT_OF_RANGE', `record ${lsn} is being cut from the log`, { lsn });
+      }
+    }
+  }
+
+  /** What guards a scan: the error where records were cut or dropped since it began. */
+  scanGuard(): { readonly before: () => VarveError | undefined; readonly failed: (error: unknown) => unknown } {
+    const { generation } = this;
+    const cut = (cause?: unknown) => new VarveError('ERR_VARVE_TRUNCATED',
+      'records were cut off or dropped while the log was being scanned; start again from firstLsn or lastLsn', {}, cause);
+    return {
+      before: () => {
+        this.refresh();
+        return this.generation === generation ? undefined : cut();
+      },
+      failed: (error) => (this.overtaken(error) ? cut(error) : error),
+    };
+  }
+
   /** Takes notice of what the writer has done since; cheap where it has done nothing. */
   refresh(): void {
     const { page } = this;
     if (page === undefined || this.closed) return;
     const { lsn } = page;
     const { generation } = page;
-    if (generation !== this.generation) {
+    if (generation !== this.generation || generation % 2 !== 0) {
       // While a truncation is under way the reader stays with what it knows; reads re-check every frame.
       if (generation % 2 === 0) this.reload();
       return;
     }
-    if (lsn > this.known) this.follow();
+    if (lsn > this.known && (lsn !== this.stale || this.live)) this.follow();
     if (page.firstLsn > (this.segments.first?.baseLsn ?? 0)) this.dropExpired(page.firstLsn);
   }
 
@@ -155,7 +196,8 @@ export class LogReader {
   /** Extends what is known to the watermark. */
   private follow(): void {
     const page = this.page!;
-    const { lsn } = page;
+    // A truncation that is under way may have begun to cut what lies behind the record that it announces.
+    const lsn = Math.min(page.lsn, this.cutting ? page.marks?.truncateLsn ?? Infinity : Infinity);
     const active = page.segment;
     if (this.segments.last === undefined || active > this.segments.last.baseLsn) this.loadNew();
     const { list } = this.segments;
@@ -198,7 +240,7 @@ export class LogReader {
       status = this.pool.view(segment).advance(records);
     }
     segment.noteEnd();
-    if (status !== Status.Ok && this.page!.generation === this.generation) {
+    if (status !== Status.Ok && !this.cutting) {
       throw new VarveError('ERR_VARVE_CORRUPT',
         `${segment.path}: record ${segment.lastLsn + 1} at offset ${segment.dataEnd} was committed but is damaged `
         + `(${statusName(status)})`,

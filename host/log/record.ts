@@ -2,6 +2,7 @@
  * What a user gets: a record, and a reference to one. Decoding happens here alone; the frame was checked before.
  */
 import { Frame, FRAME_HEADER_BYTES, INFO_KEY_MASK, INFO_KIND_SHIFT } from '../generated/abi.ts';
+import { copyOut } from './copies.ts';
 
 /** One record of a log. */
 export interface LogRecord {
@@ -71,12 +72,12 @@ export function recordCopied({ bytes, words }: Bytes, at: number, lsn: number): 
   const end = at + words[word + SIZE]!;
   const info = words[word + INFO]!;
   const keyBytes = info & INFO_KEY_MASK;
-  const payload = at + FRAME_HEADER_BYTES + keyBytes;
+  const body = copyOut(bytes, at + FRAME_HEADER_BYTES, end);
   return {
     lsn,
     kind: info >>> INFO_KIND_SHIFT,
-    key: keyBytes === 0 ? NO_BYTES : bytes.slice(payload - keyBytes, payload),
-    payload: bytes.slice(payload, end),
+    key: keyBytes === 0 ? NO_BYTES : body.subarray(0, keyBytes),
+    payload: keyBytes === 0 ? body : body.subarray(keyBytes),
     epoch: words[word + EPOCH]!,
   };
 }

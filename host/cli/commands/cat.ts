@@ -1,0 +1,122 @@
+/**
+ * `varve cat`: prints records, as they are or as JSON. Takes no lock and creates nothing; works beside a writer.
+ */
+import type { Command } from 'commander';
+import { isUtf8 } from 'node:buffer';
+import { RecordLog, type LogRecord } from '../../index.ts';
+import { declare, type Context, type Run } from '../context.ts';
+import { describeError, Exit, exitOf } from '../exit.ts';
+import { plural } from '../format.ts';
+import { BrokenPipe, type Output } from '../output.ts';
+import { integerFrom } from '../parse.ts';
+
+interface Options {
+  readonly from?: number;
+  readonly to?: number;
+  readonly reverse?: true;
+  readonly limit?: number;
+  readonly json?: true;
+}
+
+const NEWLINE = Uint8Array.of(0x0a);
+
+export function declareCat(program: Command, run: Run): void {
+  declare(program, {
+    usage: 'cat <dir>',
+    summary: 'print records',
+    description: 'Each payload as it is, and a newline. A torn tail is not part of the log: it is mentioned on standard '
+      + 'error and the exit code is 0. At a damaged record printing stops with exit code 3; go on with --from behind it.',
+    examples: [
+      'varve cat ./log | head',
+      'varve cat ./log --reverse --limit 10',
+      'varve cat ./log --from 1000 --to 1999 --json | jq .payload',
+    ],
+  })
+    .option('--from <lsn>', 'first LSN (default: the oldest)', integerFrom(1))
+    .option('--to <lsn>', 'last LSN, inclusive (default: the newest)', integerFrom(0))
+    .option('--reverse', 'from the last to the first')
+    .option('--limit <n>', 'print at most n records', integerFrom(0))
+    .option('--json', 'one object a line, schema varve.record.v1: lsn, kind, key, payload as text where it is UTF-8, '
+      + 'else key_b64, payload_b64')
+    .action((directory: string, options: Options) => run((context) => cat(context, directory, options)));
+}
+
+async function cat(context: Context, directory: string, options: Options): Promise<Exit> {
+  const log = await RecordLog.open(directory, { readOnly: true });
+  try {
+    const { outcome, tornBytes, tornAt, because } = log.recovery;
+    const { lastLsn } = log;
+    const given = await print(context.out, log, options);
+    if (given.error !== undefined) {
+      for (const line of describeError(given.error)) context.note(line);
+      // What a corrupt log misses between its segments cannot be read either.
+      return outcome === 'corrupt' ? Exit.Corrupt : exitOf(given.error);
+    }
+    if (given.lost > 0) context.note(`varve: ${plural(given.lost, 'record')} given up by a repair left out`);
+    const sawEnd = (options.to ?? Infinity) > lastLsn && (options.reverse === true || !given.limited);
+    if (!sawEnd) return Exit.Ok;
+    if (outcome === 'corrupt') {
+      context.note(`varve: ERR_VARVE_CORRUPT: records behind ${lastLsn} are damaged or missing: ${because}`);
+      return Exit.Corrupt;
+    }
+    if (outcome === 'cut' && tornAt !== undefined) {
+      context.note(`varve: a torn tail of ${plural(tornBytes, 'byte')} follows (segment ${tornAt.segment}, offset `
+        + `${tornAt.offset}); the next opening for writing cuts it`);
+    }
+    return Exit.Ok;
+  } finally {
+    await log.close();
+  }
+}
+
+interface Given {
+  /** What ended the printing before its time. */
+  readonly error: unknown;
+  readonly limited: boolean;
+  /** Records on the way that a repair had given up. */
+  readonly lost: number;
+}
+
+async function print(out: Output, log: RecordLog, options: Options): Promise<Given> {
+  const { from, to, reverse = false, limit = Infinity, json } = options;
+  const records = log.scan({ ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }), reverse });
+  const last = Math.min(to ?? Infinity, log.lastLsn);
+  let next = reverse ? last : from ?? log.firstLsn;
+  let printed = 0;
+  let lost = 0;
+  let error: unknown;
+  try {
+    for (; printed < limit; printed++) {
+      const { value: record, done } = records.next();
+      if (done === true) break;
+      lost += Math.abs(record.lsn - next);
+      next = record.lsn + (reverse ? -1 : 1);
+      const full = json === true ? out.add(`${toJson(record)}\n`) : addPlain(out, record);
+      if (full) await out.flush();
+    }
+  } catch (thrown) {
+    if (thrown instanceof BrokenPipe) throw thrown;
+    error = thrown;
+  }
+  await out.flush();
+  const limited = printed >= limit;
+  if (error === undefined && !limited) lost += reverse ? next - ((from ?? log.firstLsn) - 1) : last + 1 - next;
+  return { error, limited, lost: Math.max(0, lost) };
+}
+
+function addPlain(out: Output, { payload }: LogRecord): boolean {
+  const full = out.add(payload);
+  return out.add(NEWLINE) || full;
+}
+
+/** Text where the bytes are UTF-8, so that nothing is lost; else base64 under another name. */
+function member(name: string, bytes: Uint8Array): object {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  return isUtf8(buffer) ? { [name]: buffer.toString('utf8') } : { [`${name}_b64`]: buffer.toString('base64') };
+}
+
+function toJson({ lsn, kind, key, payload }: LogRecord): string {
+  return JSON.stringify({
+    schema: 'varve.record.v1', lsn, kind, ...member('key', key), ...member('payload', payload),
+  });
+}

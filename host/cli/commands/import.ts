@@ -1,0 +1,152 @@
+/**
+ * `varve import dwal` : the records of a datawal directory become records of a log. All of them or none: where it fails,
+ * what it made is removed and what it appended is cut.
+ */
+import type { Command } from 'commander';
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { RecordLog } from '../../index.ts';
+import { DwalReader } from '../../foreign/dwal-reader.ts';
+import { importDwal } from '../../foreign/dwal-transfer.ts';
+import { declare, type Context, type Run } from '../context.ts';
+import { Exit, UsageError } from '../exit.ts';
+import { count, plural, rate, sizeExact, time } from '../format.ts';
+import { SEGMENT_SIZE } from '../parse.ts';
+import { startProgress } from '../progress.ts';
+
+interface Options {
+  readonly append?: true;
+  readonly segmentSize?: number;
+  readonly json?: true;
+}
+
+export function declareImport(program: Command, run: Run): void {
+  const group = program.command('import').summary('import records from another format')
+    .description('Imports records from another format. Known: dwal, the record logs and stores of datawal.')
+    .showHelpAfterError('hint: varve import --help');
+  declare(group, {
+    usage: 'dwal <src> <dir>',
+    summary: 'import a datawal directory into a log',
+    description: 'Kinds (raw, put, delete), keys and payloads are kept; a record\'s LSN is its txid where both begin at '
+      + '1. All or nothing: on an error the log is as it was before. A torn last segment is imported up to the torn '
+      + 'frame, reported, and gives exit code 2; any other fault gives 3.',
+    examples: ['varve import dwal ./datawal-store ./log', 'varve import dwal ./more ./log --append'],
+  })
+    .option('--append', 'append to a log that holds records already')
+    .option('--segment-size <size>', 'size of new segments: bytes, or 512K, 64M, 1G (default: 64M)', SEGMENT_SIZE)
+    .option('--json', 'print one JSON object, schema varve.import.v1')
+    .action((source: string, directory: string, options: Options) =>
+      run((context) => importInto(context, source, resolve(directory), options)));
+}
+
+async function importInto(context: Context, from: string, directory: string, options: Options): Promise<Exit> {
+  // The source comes first: a wrong one is noticed before anything is made.
+  const source = new DwalReader(from);
+  const before = new Before(directory);
+  const begun = performance.now();
+  let done = false;
+  let log: RecordLog | undefined;
+  try {
+    log = await RecordLog.open(
+      directory, options.segmentSize === undefined ? {} : { segmentBytes: options.segmentSize });
+    if (log.length > 0 && options.append !== true) {
+      throw new UsageError(`${directory} holds ${plural(log.length, 'record')} already`, 'add --append, or choose another');
+    }
+    before.lastLsn = log.lastLsn;
+    await transfer(context, source, log, options);
+    const lastLsn = await log.sync();
+    await log.close();
+    done = true;
+    const seconds = (performance.now() - begun) / 1000;
+    await report(context, source, directory, { firstLsn: before.lastLsn + 1, lastLsn, seconds }, options);
+    return source.torn === undefined ? Exit.Ok : Exit.Torn;
+  } finally {
+    if (!done) await before.restore(log);
+  }
+}
+
+async function transfer(context: Context, source: DwalReader, log: RecordLog, options: Options): Promise<void> {
+  const progress = startProgress('importing', source.totalBytes, options.json === true);
+  try {
+    await importDwal(source, log, {
+      onProgress: (bytes) => { progress.update(bytes); },
+      signal: context.interruptible(),
+    });
+  } finally {
+    progress.stop();
+  }
+}
+
+/** What was there before, so that a failed import can be undone. */
+class Before {
+  /** LSN of the last record; known once the log is open. */
+  lastLsn: number | undefined;
+  private readonly directory: string;
+  /** Directories that are missing, innermost first. */
+  private readonly missing: string[] = [];
+  /** What the directory held, where it holds no store. */
+  private readonly names: ReadonlySet<string> | undefined;
+
+  constructor(directory: string) {
+    this.directory = directory;
+    for (let at = directory; !existsSync(at); at = dirname(at)) this.missing.push(at);
+    const names = this.missing.length > 0 ? [] : readdirSync(directory);
+    this.names = names.includes('CONTROL') ? undefined : new Set(names);
+  }
+
+  async restore(log: RecordLog | undefined): Promise<void> {
+    if (log === undefined && this.missing.length === 0) return;
+    if (this.names === undefined) {
+      if (this.lastLsn !== undefined) await this.cut(log!, this.lastLsn);
+      await log?.close();
+      return;
+    }
+    // Whatever stops a clean close, the files are going to be removed.
+    await log?.close().catch(() => undefined);
+    if (!existsSync(this.directory)) return;
+    for (const name of readdirSync(this.directory)) {
+      if (!this.names.has(name)) rmSync(join(this.directory, name), { force: true });
+    }
+    for (const path of this.missing) rmdirSync(path);
+  }
+
+  private async cut(log: RecordLog, lastLsn: number): Promise<void> {
+    if (!log.poisoned) {
+      log.truncateAfter(lastLsn);
+      return;
+    }
+    // A poisoned log writes nothing any more: opened again, it can.
+    await log.close().catch(() => undefined);
+    await using again = await RecordLog.open(this.directory);
+    if (again.lastLsn > lastLsn) again.truncateAfter(lastLsn);
+  }
+}
+
+interface Result {
+  readonly firstLsn: number;
+  readonly lastLsn: number;
+  readonly seconds: number;
+}
+
+async function report(
+  { out, note }: Context, source: DwalReader, directory: string, result: Result, options: Options,
+): Promise<void> {
+  const { segments, records, bytes, firstTxid, lastTxid, torn } = source;
+  if (torn !== undefined) {
+    note(`varve: torn tail: ${torn.path} at offset ${torn.offset}: ${torn.message}; ${plural(torn.bytes, 'byte')} left out`);
+    if (torn.intactAt !== undefined) {
+      note(`varve: an intact record follows at offset ${torn.intactAt}: this is damage and not an interrupted write`);
+    }
+  }
+  if (options.json === true) {
+    await out.json({
+      schema: 'varve.import.v1', source: source.directory, directory, segments, records, bytes, firstTxid, lastTxid,
+      ...result, torn: torn ?? null,
+    });
+    return;
+  }
+  const txids = records === 0 ? '' : `, txid ${count(firstTxid)} to ${count(lastTxid)}`;
+  await out.line(`imported ${plural(records, 'record')} from ${plural(segments, 'segment')}${txids}`);
+  await out.line(`${sizeExact(bytes)} in ${time(result.seconds)}: ${rate(records, result.seconds)}; `
+    + `${directory} now ends at LSN ${count(result.lastLsn)}`);
+}

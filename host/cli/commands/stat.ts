@@ -1,0 +1,169 @@
+/**
+ * `varve stat`: what a store is and in which state. Takes no lock, creates nothing, and costs what the unsealed tail
+ * costs: sealed segments are believed; `varve check` reads them.
+ */
+import type { Command } from 'commander';
+import { basename } from 'node:path';
+import { RecordLog, type RecoveryReport } from '../../index.ts';
+import { FRAMES_OFFSET, Status, STORE_KIND_RECORD_LOG } from '../../generated/abi.ts';
+import { idText, type ControlFacts, type SegmentFacts } from '../../log/inspect.ts';
+import { declare, inspect, type Context, type Run } from '../context.ts';
+import { Exit } from '../exit.ts';
+import { bad, count, date, doubtful, facts, good, plural, size, sizeExact, table } from '../format.ts';
+
+interface Options {
+  readonly json?: true;
+}
+
+/** A row of the table of segments. */
+interface SegmentRow {
+  readonly file: string;
+  readonly baseLsn: number;
+  readonly records: number;
+  /** Bytes of frames. */
+  readonly bytes: number;
+  readonly fileBytes: number;
+  readonly state: 'active' | 'sealed' | 'unsealed' | 'damaged';
+  readonly synced: boolean;
+  readonly epoch: number | null;
+  readonly createdAt: string | null;
+  readonly sealedAt: string | null;
+}
+
+const OUTCOMES: Readonly<Record<RecoveryReport['outcome'], { readonly exit: Exit; readonly colour: typeof good }>> = {
+  created: { exit: Exit.Ok, colour: good },
+  whole: { exit: Exit.Ok, colour: good },
+  cut: { exit: Exit.Torn, colour: doubtful },
+  truncate: { exit: Exit.Torn, colour: doubtful },
+  corrupt: { exit: Exit.Corrupt, colour: bad },
+};
+
+export function declareStat(program: Command, run: Run): void {
+  declare(program, {
+    usage: 'stat <dir>',
+    summary: 'show what a store holds and in which state it is',
+    description: 'Store, writer, LSNs, segments, and what recovery would find. Exit code 2 for a torn tail, 3 where '
+      + 'synced records are damaged or missing.',
+    examples: ['varve stat ./log', 'varve stat ./log --json | jq .lastLsn'],
+  })
+    .option('--json', 'print one JSON object, schema varve.stat.v1')
+    .action((directory: string, options: Options) => run((context) => stat(context, directory, options)));
+}
+
+async function stat(context: Context, directory: string, options: Options): Promise<Exit> {
+  const log = await RecordLog.open(directory, { readOnly: true });
+  try {
+    const inspector = inspect(directory);
+    const control = inspector.control();
+    const files = inspector.segments();
+    const rows = files.map((file, at) => segmentRow(file, files[at + 1], log, control));
+    if (options.json === true) await context.out.json(toJson(log, control, files, rows));
+    else await print(context, log, control, files, rows);
+    return OUTCOMES[log.recovery.outcome].exit;
+  } finally {
+    await log.close();
+  }
+}
+
+function segmentRow(
+  file: SegmentFacts, next: SegmentFacts | undefined, log: RecordLog, control: ControlFacts | undefined,
+): SegmentRow {
+  const { header, footer, baseLsn } = file;
+  const nextLsn = next === undefined ? log.lastLsn + 1 : Math.min(next.baseLsn, log.lastLsn + 1);
+  const end = next?.header?.basePosition ?? log.position;
+  const active = next === undefined && control?.writer?.live === true;
+  return {
+    file: basename(file.path),
+    baseLsn,
+    records: footer?.records ?? Math.max(0, nextLsn - baseLsn),
+    bytes: footer !== undefined ? footer.dataEnd - FRAMES_OFFSET : Math.max(0, end - (header?.basePosition ?? end)),
+    fileBytes: file.fileBytes,
+    state: file.headerStatus !== Status.Ok ? 'damaged'
+      : footer !== undefined ? 'sealed' : active ? 'active' : 'unsealed',
+    synced: footer?.synced === true,
+    epoch: footer?.epoch ?? header?.epoch ?? null,
+    createdAt: header === undefined ? null : new Date(header.createdAt).toISOString(),
+    sealedAt: footer === undefined ? null : new Date(footer.sealedAt).toISOString(),
+  };
+}
+
+/** What CONTROL says of the store, or the first segment's header where CONTROL is damaged. */
+function identityOf(control: ControlFacts | undefined, files: readonly SegmentFacts[]) {
+  if (control?.valid === true) {
+    return { id: control.storeId, kind: control.storeKind, createdAt: control.createdAt };
+  }
+  const header = files.find(({ headerStatus }) => headerStatus === Status.Ok)?.header;
+  if (header === undefined) return undefined;
+  const { idLow, idHigh, storeKind } = header.identity;
+  return { id: idText(idLow, idHigh), kind: storeKind, createdAt: header.createdAt };
+}
+
+function kindName(kind: number): string {
+  return kind === STORE_KIND_RECORD_LOG ? 'record-log' : `kind ${kind}`;
+}
+
+function toJson(
+  log: RecordLog, control: ControlFacts | undefined, files: readonly SegmentFacts[], rows: readonly SegmentRow[],
+) {
+  const identity = identityOf(control, files);
+  const { outcome, because, evidence, closedCleanly, tornBytes, tornAt, scannedRecords } = log.recovery;
+  return {
+    schema: 'varve.stat.v1',
+    directory: log.directory,
+    storeId: identity?.id ?? null,
+    kind: identity === undefined ? null : kindName(identity.kind),
+    createdAt: identity === undefined ? null : new Date(identity.createdAt).toISOString(),
+    writer: control?.valid === true ? control.writer ?? null : null,
+    controlValid: control?.valid === true,
+    epoch: log.recovery.epoch,
+    firstLsn: log.firstLsn,
+    lastLsn: log.lastLsn,
+    durableLsn: log.durableLsn,
+    records: log.length,
+    position: log.position,
+    durablePosition: log.durablePosition,
+    fileBytes: rows.reduce((sum, row) => sum + row.fileBytes, 0),
+    state: { outcome, because, closedCleanly, tornBytes, tornAt: tornAt ?? null, scannedRecords, evidence: evidence ?? null },
+    segments: rows,
+  };
+}
+
+function writerText(control: ControlFacts | undefined): string {
+  if (control?.valid !== true) return 'unknown: CONTROL is missing or damaged';
+  const { writer } = control;
+  if (writer === undefined) return 'unknown: its group in CONTROL is damaged';
+  const epoch = `epoch ${writer.epoch}`;
+  if (writer.live) return `process ${writer.pid} has it open, ${epoch}`;
+  return writer.open ? `process ${writer.pid} ended without closing, ${epoch}`
+    : `none; process ${writer.pid} closed it, ${epoch}`;
+}
+
+async function print(
+  { out }: Context, log: RecordLog, control: ControlFacts | undefined, files: readonly SegmentFacts[],
+  rows: readonly SegmentRow[],
+): Promise<void> {
+  const identity = identityOf(control, files);
+  const { outcome, because, tornAt, tornBytes } = log.recovery;
+  const held = log.length === 0 ? `none; the next has LSN ${count(log.lastLsn + 1)}`
+    : `${count(log.length)}: LSN ${count(log.firstLsn)} to ${count(log.lastLsn)}, durable to ${count(log.durableLsn)}`;
+  const fileBytes = rows.reduce((sum, row) => sum + row.fileBytes, 0);
+  const torn = tornAt === undefined ? ''
+    : `; ${plural(tornBytes, 'torn byte')} at offset ${tornAt.offset} of segment ${tornAt.segment}`;
+  await out.line(facts([
+    ['store', log.directory],
+    ['id', identity === undefined ? 'unknown' : `${identity.id}, ${kindName(identity.kind)}`],
+    ['created', identity === undefined ? 'unknown' : date(identity.createdAt)],
+    ['writer', writerText(control)],
+    ['records', held],
+    ['files', `${plural(rows.length, 'segment')}, ${sizeExact(fileBytes)}`],
+    ['state', `${OUTCOMES[outcome].colour(outcome)}: ${because}${torn}`],
+  ]));
+  if (rows.length === 0) return;
+  await out.line(table(
+    ['segment', 'base LSN', 'records', 'frames', 'file', 'state', 'epoch'],
+    rows.map((row) => [
+      row.file, count(row.baseLsn), count(row.records), size(row.bytes), size(row.fileBytes),
+      row.state === 'damaged' ? bad('damaged header') : row.synced ? `${row.state}, synced` : row.state,
+      row.epoch === null ? '-' : String(row.epoch),
+    ]), [1, 2, 3, 4, 6]));
+}

@@ -1,0 +1,33 @@
+/**
+ * Copying bytes out of the mapped window. A buffer of its own for each record costs several times the copy, so that
+ * small copies are parts of a shared one, as in Node.js's `Buffer`. A shared buffer cannot be transferred to another
+ * thread, which would pull it away from under the other records.
+ */
+import { markAsUntransferable } from 'node:worker_threads';
+
+const POOL_BYTES = 16384;
+/** Larger copies have a buffer of their own, so that keeping one never keeps much else. */
+const POOLED_BYTES_MAX = 2048;
+
+let pool = new Uint8Array(0);
+let used = 0;
+
+/** Marks a buffer that several records share. */
+export function shared<T extends Uint8Array>(bytes: T): T {
+  markAsUntransferable(bytes.buffer);
+  return bytes;
+}
+
+/** Returns a copy of [from, to). */
+export function copyOut(bytes: Uint8Array, from: number, to: number): Uint8Array {
+  const length = to - from;
+  if (length > POOLED_BYTES_MAX) return bytes.slice(from, to);
+  if (used + length > pool.length) {
+    pool = shared(new Uint8Array(POOL_BYTES));
+    used = 0;
+  }
+  const copy = new Uint8Array(pool.buffer, used, length);
+  copy.set(new Uint8Array(bytes.buffer, bytes.byteOffset + from, length));
+  used += (length + 7) & ~7;
+  return copy;
+}
