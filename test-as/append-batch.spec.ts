@@ -12,7 +12,7 @@ import { checkFrame } from '../assembly/record/frame';
 import { recover } from '../assembly/record/recover';
 import {
   BASE, BASE_LSN, BASE_POSITION, CONTROL, EPOCH, MAPPED, SALT, add, addMany, bodyByte, fillBody, flip, fresh,
-  guardIntact, indexEntry, view,
+  guardIntact, indexEntry, isIndexed, view,
 } from './support/segment';
 
 const ALL: u32 = 0xffffffff;
@@ -84,14 +84,16 @@ describe('appendBatch', () => {
     expect(view.records).toBe(13);
   });
 
-  it('enters every fourth record of the segment into the index, wherever the batch began', () => {
+  it('enters every record that is due into the index, wherever the batch began', () => {
     fresh();
     let wrong = 0;
     for (let before: u32 = 0; before < 4; before++) {
       fresh();
       addMany(before);
       addBatch(13);
-      for (let i: u32 = 0; i < 13; i++) if (((before + i) & 3) == 0 && indexEntry(before + i) != offsets[i]) wrong++;
+      for (let i: u32 = 0; i < 13; i++) {
+        if (isIndexed(before + i) && indexEntry(before + i) != offsets[i]) wrong++;
+      }
     }
     expect(wrong).toBe(0);
   });

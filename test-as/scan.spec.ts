@@ -6,7 +6,9 @@ import { Status } from '../assembly/abi/status';
 import { crcInit } from '../assembly/crc/crc32c';
 import { Frame } from '../assembly/layout/frame';
 import { advance, locate, read, readAt, scan } from '../assembly/record/scan';
-import { BASE, BASE_LSN, INDEX, MAPPED, SALT, add, flip, fresh, indexEntry, reseal, result, view } from './support/segment';
+import {
+  BASE, BASE_LSN, INDEX, MAPPED, SALT, add, flip, fresh, indexEntry, indexEntryAt, isIndexed, reseal, result, view,
+} from './support/segment';
 
 const ALL: u32 = 0xffffffff;
 const COUNT: u32 = 50;
@@ -46,7 +48,7 @@ describe('locate', () => {
     const end = view.dataEnd;
     const bad: u32[] = [end, end - 8, end + 8, ALL, ALL - 7, MAPPED, offsets[8] + 4, 0x7fffffff];
     for (let i = 0; i < bad.length; i++) {
-      store<u32>(INDEX + 2 * 4, bad[i]);
+      store<u32>(indexEntryAt(8), bad[i]);
       expect(locate(view, 8)).toBe(Status.BadIndex);
       expect(read(view, 8)).toBe(Status.BadIndex);
     }
@@ -60,10 +62,13 @@ describe('locate', () => {
     const bad: u32[] = [0, 23, ALL, view.dataEnd - offsets[9] + 1, 0x80000000];
     for (let i = 0; i < bad.length; i++) {
       frame.size = bad[i];
-      expect(locate(view, 9)).toBe(offsets[9]);
-      expect(locate(view, 10)).toBe(Status.BadIndex);
-      expect(locate(view, 11)).toBe(Status.BadIndex);
-      expect(locate(view, 12)).toBe(offsets[12]);
+      let wrong = 0;
+      for (let ordinal: u32 = 0; ordinal < COUNT; ordinal++) {
+        // Only records that are found by stepping over the damaged one are lost with it.
+        const behind = ordinal > 9 && indexEntryAt(ordinal) == indexEntryAt(9);
+        if (locate(view, ordinal) != (behind ? Status.BadIndex : offsets[ordinal])) wrong++;
+      }
+      expect(wrong).toBe(0);
     }
     frame.size = size;
     expect(locate(view, 10)).toBe(offsets[10]);
@@ -231,7 +236,7 @@ describe('advance', () => {
     expect(view.records).toBe(20);
     expect(view.dataEnd).toBe(offsets[20]);
     let wrong = 0;
-    for (let i: u32 = 4; i < 20; i += 4) if (indexEntry(i) != offsets[i]) wrong++;
+    for (let i: u32 = 4; i < 20; i++) if (isIndexed(i) && indexEntry(i) != offsets[i]) wrong++;
     expect(wrong).toBe(0);
     expect(indexEntry(20)).toBe(0xeeeeeeee);
     expect(advance(view, COUNT)).toBe(Status.Ok);

@@ -2,7 +2,7 @@
  * Bytes for people: the fields of a structure by the names of its layout, and hexdumps.
  */
 import type { Layout } from '../log/inspect.ts';
-import { dim } from './format.ts';
+import { date, dim } from './format.ts';
 
 /** One field of a structure. */
 export interface Field {
@@ -35,11 +35,20 @@ function exact(value: bigint): number | string {
   return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value.toString();
 }
 
+/** What a value means to people: text of a magic, the date of a time. */
+function meaning({ name, bytes, value }: Field): string {
+  if (name === 'magic') return `"${Buffer.from(bytes).toString('latin1').replace(/[^ -~]/g, '.')}"`;
+  if (name.endsWith('At') && typeof value === 'number' && value > 0) return `${value} (${date(value)})`;
+  return String(value);
+}
+
 /** A line a field: offset in the file, bytes, name, value. */
 export function fieldLines(fields: readonly Field[], base: number): string[] {
   const width = Math.max(0, ...fields.map(({ name }) => name.length));
-  return fields.map(({ name, offset, bytes, value }) =>
-    `  ${dim(offsetText(base + offset))}  ${hex(bytes).padEnd(23)}  ${name.padEnd(width)}  ${value}`);
+  return fields.map((field) => {
+    const { name, offset, bytes } = field;
+    return `  ${dim(offsetText(base + offset))}  ${hex(bytes).padEnd(23)}  ${name.padEnd(width)}  ${meaning(field)}`;
+  });
 }
 
 /** Rows of 16 bytes: offset, bytes, and those that are printable ASCII. */

@@ -4,7 +4,9 @@
  * A view must be released before its segment is unmapped, and nothing may be called on it afterwards. Offsets are bytes
  * in the segment; ordinals count its records from 0.
  */
-import { SCRATCH_OFFSET, ScanResult, SegmentView as Layout } from '../generated/abi.ts';
+import {
+  FRAME_CRC_FROM, FRAME_HEADER_BYTES, Flag, Frame, INFO_FLAGS_SHIFT, SCRATCH_OFFSET, ScanResult, SegmentView as Layout,
+} from '../generated/abi.ts';
 import type { Core, CoreExports } from './core.ts';
 
 const U32 = 4;
@@ -34,6 +36,7 @@ export class SegmentView {
   private readonly exports: CoreExports;
   private readonly words: Uint32Array;
   private readonly slot: number;
+  private readonly salt: number;
   /** The epoch when the segment was made. */
   private readonly firstEpoch: number;
 
@@ -45,6 +48,7 @@ export class SegmentView {
     this.words = core.memory.unsigned;
     this.at = core.takeSlot();
     this.slot = this.at / U32;
+    this.salt = fields.salt;
     this.firstEpoch = fields.epoch;
     this.set(Layout.base, fields.base);
     this.set(Layout.mapped, fields.mapped);
@@ -135,6 +139,25 @@ export class SegmentView {
 
   fillLost(offset: number, end: number, ordinal: number, count: number, epoch: number): number {
     return this.exports.fillLost(this.at, offset, end, ordinal, count, epoch);
+  }
+
+  /**
+   * Returns the header that makes the valid frame at `offset` the last one of its batch, or `undefined` where it is that
+   * already. Changes nothing.
+   */
+  endedBatchHeader(offset: number): Uint8Array | undefined {
+    const { bytes } = this.core.memory;
+    const at = this.base + offset;
+    const header = bytes.slice(at, at + FRAME_HEADER_BYTES);
+    const words = new Uint32Array(header.buffer);
+    const more = Flag.More << INFO_FLAGS_SHIFT;
+    if ((words[Frame.info / U32]! & more) === 0) return undefined;
+    words[Frame.info / U32]! &= ~more;
+    bytes.set(header, SCRATCH_OFFSET);
+    const crc = this.exports.crc32c(this.salt, SCRATCH_OFFSET + FRAME_CRC_FROM, FRAME_HEADER_BYTES - FRAME_CRC_FROM);
+    words[Frame.crc / U32] = this.exports.crc32c(
+      crc, at + FRAME_HEADER_BYTES, words[Frame.size / U32]! - FRAME_HEADER_BYTES);
+    return header;
   }
 
   /** Offset just past the last 8 bytes in [from, to) that are not zero, or `from`. */

@@ -9,7 +9,7 @@ const CHUNK_BYTES = 1 << 20;
 
 export class FileWindow {
   private readonly file: StoredFile;
-  private buffer: Uint8Array<ArrayBuffer> = new Uint8Array(CHUNK_BYTES);
+  private buffer: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   /** The buffer holds [start, end) of the file. */
   private start = 0;
   private end = 0;
@@ -27,9 +27,11 @@ export class FileWindow {
   }
 
   private fill(offset: number, count: number): void {
-    const want = Math.max(count, CHUNK_BYTES);
+    const rest = Math.max(0, this.file.size() - offset);
+    const want = Math.min(rest, Math.max(count, CHUNK_BYTES));
     // A single large record is no reason to keep a large buffer for the rest of the file.
-    if (this.buffer.length !== want) this.buffer = new Uint8Array(want);
+    const { length } = this.buffer;
+    if (length < want || length > Math.max(count, CHUNK_BYTES)) this.buffer = new Uint8Array(want);
     this.start = offset;
     this.end = offset + this.file.read(this.buffer, offset);
   }

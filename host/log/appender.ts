@@ -49,7 +49,8 @@ function tooLarge(what: string, bytes: number, limit: number): VarveError {
 export abstract class Appender {
   readonly segments: SegmentSet;
   readonly page: ControlPage;
-  readonly epoch: number;
+  /** The epoch of what is appended; rises with each cut. */
+  epoch: number;
   protected readonly context: LogContext;
   protected readonly recovered: Recovered;
   protected readonly pool: SegmentPool;
@@ -258,17 +259,33 @@ export abstract class Appender {
     const capacity = Math.max(this.segmentBytes, Math.ceil(least / FRAMES_OFFSET) * FRAMES_OFFSET);
     const lsn = this.lastLsn + 1;
     const position = this.position;
+    if (this.segments.last?.baseLsn === lsn) this.dropEmpty();
     const next = this.createSegment(lsn, position, capacity);
     try {
       this.sealActive();
     } catch (error) {
       // The old segment is in an unknown state, the new one is not in the log yet.
       this.poisonWith(error);
+      this.pool.unmount(next);
+      next.closeFile();
       throw error;
     }
     this.segments.push(next);
     this.adopt(next, this.pool.view(next), 0);
     this.segmentSealed();
+  }
+
+  /** Takes out the last segment, which has no record and is too small: the next one gets its base LSN and its name. */
+  private dropEmpty(): void {
+    this.nextLsn = this.lastLsn + 1;
+    this.nextPosition = this.position;
+    this.view = undefined;
+    this.softEnd = 0;
+    const last = this.segments.last!;
+    this.unsynced.delete(last);
+    this.segments.drop(last);
+    // A reader that has the old file must not wait for records in it.
+    this.page.generation += 2;
   }
 
   /** Makes the file of a segment, allocated and with its header; leaves nothing behind where that fails. */
@@ -301,11 +318,11 @@ export abstract class Appender {
     }
   }
 
+  /** Seals the last segment where it is not sealed: the active one, or one that recovery or a cut left as it is. */
   protected sealActive(): void {
-    const { view } = this;
-    if (view === undefined) return;
-    const last = this.segments.last!;
-    this.nextLsn = this.activeLsn + 1;
+    const { last } = this.segments;
+    if (last === undefined || last.footer !== undefined) return;
+    this.nextLsn = this.lastLsn + 1;
     this.nextPosition = this.position;
     last.seal(this.pool, this.context.storage.now());
     this.unsynced.add(last);
@@ -314,11 +331,11 @@ export abstract class Appender {
     this.pool.pinned = undefined;
   }
 
-  /** Seals the active segment and starts a new one; does nothing where the active one is empty. */
+  /** Seals the last segment and starts a new one; does nothing where the last one is empty. */
   rotate(): void {
     this.requireOpen();
-    if (this.view === undefined) this.activate();
-    if (this.view === undefined || this.records === 0) return;
+    const records = this.view?.records ?? this.segments.last?.records ?? 0;
+    if (records === 0) return;
     this.startSegment(0, 0);
   }
 

@@ -101,11 +101,17 @@ export function loadSegments(
 ): Loaded {
   const loaded: Loaded = { segments: [], headless: [] };
   const baseLsns = names.map(baseLsnOf).filter((lsn) => lsn !== undefined).sort((a, b) => a - b);
-  for (const baseLsn of baseLsns) {
-    const path = join(context.directory, segmentName(baseLsn));
-    const found = loadSegment(context, path, baseLsn, identity ?? loaded.segments[0]?.header.identity);
-    if (found instanceof Segment) loaded.segments.push(found);
-    else loaded.headless.push(found);
+  try {
+    for (const baseLsn of baseLsns) {
+      const path = join(context.directory, segmentName(baseLsn));
+      const found = loadSegment(context, path, baseLsn, identity ?? loaded.segments[0]?.header.identity);
+      if (found instanceof Segment) loaded.segments.push(found);
+      else loaded.headless.push(found);
+    }
+    return loaded;
+  } catch (error) {
+    // A file that is gone since it was listed must not leave those before it open.
+    for (const segment of loaded.segments) segment.closeFile();
+    throw error;
   }
-  return loaded;
 }

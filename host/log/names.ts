@@ -6,7 +6,8 @@ import { join } from 'node:path';
 export const CONTROL_NAME = 'CONTROL';
 export const LOCK_NAME = 'LOCK';
 const SEGMENT_NAME = /^(\d{20})\.seg$/;
-const OWN_NAME = /^(CONTROL|CONTROL\.new|LOCK|\d{20}\.seg|\d{20}[-.\w]*\.cut)$/;
+const NEW_NAME = /^\d{20}\.seg\.new$/;
+const OWN_NAME = /^(CONTROL|CONTROL\.new|LOCK|\d{20}\.seg(\.new)?|\d{20}[-.\w]*\.cut)$/;
 
 /** `00000000000000000001.seg` for base LSN 1. */
 export function segmentName(baseLsn: number): string {
@@ -19,6 +20,16 @@ export function baseLsnOf(name: string): number | undefined {
   if (match === null) return undefined;
   const lsn = Number(match[1]);
   return Number.isSafeInteger(lsn) && lsn >= 1 ? lsn : undefined;
+}
+
+/** Where what stays of a segment is written before it takes the segment's place. */
+export function replacementPath(segmentPath: string): string {
+  return `${segmentPath}.new`;
+}
+
+/** Whether a file is a replacement that never took its place. */
+export function isReplacement(name: string): boolean {
+  return NEW_NAME.test(name);
 }
 
 /** Whether varve gave a file this name. */

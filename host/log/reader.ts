@@ -13,6 +13,7 @@ import { FRAMES_OFFSET, Status } from '../generated/abi.ts';
 import { ControlFile, requireKind } from './control.ts';
 import { examine, type Finding } from './examine.ts';
 import { holdsStore, loadSegments, refuseForeign, type Loaded } from './load.ts';
+import { baseLsnOf } from './names.ts';
 import type { SegmentPool } from './pool.ts';
 import type { RecoveryReport } from './report.ts';
 import type { LogContext } from './segment.ts';
@@ -105,6 +106,7 @@ export class LogReader {
     this.stale = -1;
     const list = loaded.segments.filter((_, at) => (loaded.segments[at + 1]?.baseLsn ?? Infinity) > firstLsn);
     this.segments.list.push(...list);
+    for (const segment of loaded.segments) if (!list.includes(segment)) segment.closeFile();
     const last = list.at(-1);
     if (last !== undefined) last.mayChange = true;
     if (identity !== undefined && this.live) {
@@ -140,16 +142,17 @@ export class LogReader {
     return this.cutting || (this.page?.firstLsn ?? 0) > (this.segments.first?.baseLsn ?? 0);
   }
 
-  /** Reads one record as it is now: what a truncation has cut since is not in the log, and not damaged. */
+  /** Reads one record after a refresh: what was cut since then is not in the log any more, and not damaged. */
   reading<T>(lsn: number, read: (segments: SegmentSet) => T): T {
     for (let attempt = 1; ; attempt++) {
-      this.refresh();
       try {
         return read(this.segments);
       } catch (error) {
         if (!this.overtaken(error)) throw error;
-        if (this.page!.generation % 2 === 0 && attempt < ATTEMPTS) continue;
-        throw new VarveError('ERR_VARVE_OUT_OF_RANGE', `record ${lsn} is being cut from the log`, { lsn });
+        if (this.page!.generation % 2 !== 0 || attempt === ATTEMPTS) {
+          throw new VarveError('ERR_VARVE_OUT_OF_RANGE', `record ${lsn} is being cut from the log`, { lsn }, error);
+        }
+        this.refresh();
       }
     }
   }
@@ -179,8 +182,20 @@ export class LogReader {
       if (generation % 2 === 0) this.reload();
       return;
     }
-    if (lsn > this.known && (lsn !== this.stale || this.live)) this.follow();
+    // Where the whole of what was known was dropped, segments are missing in between.
+    if (page.firstLsn > (this.segments.last?.baseLsn ?? Infinity)) this.reload();
+    else if (lsn > this.known && (lsn !== this.stale || this.live)) this.followOrReload();
     if (page.firstLsn > (this.segments.first?.baseLsn ?? 0)) this.dropExpired(page.firstLsn);
+  }
+
+  private followOrReload(): void {
+    try {
+      this.follow();
+    } catch (error) {
+      // A segment that was listed may be gone when it is opened.
+      if (!VarveError.is(error, 'ERR_VARVE_NOT_FOUND')) throw error;
+      this.reload();
+    }
   }
 
   private reload(): void {
@@ -190,6 +205,8 @@ export class LogReader {
 
   private dropExpired(firstLsn: number): void {
     const { list } = this.segments;
+    // After a reset the segment that begins there holds no record that would have led to it.
+    if (firstLsn > (this.segments.last?.baseLsn ?? 0)) this.loadNew();
     while (list.length > 1 && list[1]!.baseLsn <= firstLsn) this.segments.drop(list[0]!);
   }
 
@@ -210,14 +227,10 @@ export class LogReader {
 
   private loadNew(): void {
     const { context, segments } = this;
-    const names = context.storage.list(context.directory) ?? [];
     const after = segments.last?.baseLsn ?? 0;
+    const names = (context.storage.list(context.directory) ?? []).filter((name) => (baseLsnOf(name) ?? 0) > after);
     const identity = this.control?.identity();
     for (const segment of loadSegments(context, names, identity).segments) {
-      if (segment.baseLsn <= after) {
-        segment.closeFile();
-        continue;
-      }
       segment.mayChange = true;
       segments.push(segment);
     }

@@ -8,13 +8,15 @@
  *   4. drop the segments behind the cut, newest first, then zero what is cut in the segment where the prefix ends;
  *   5. sync all of it, then write CONTROL, so that the marks never promise more than the disk holds.
  */
+import { join } from 'node:path';
 import type { Marks, StoreIdentity } from '../core/control-page.ts';
 import { VarveError } from '../errors/varve-error.ts';
 import { FRAMES_OFFSET } from '../generated/abi.ts';
+import type { StoredFile } from '../io/storage.ts';
 import { ControlFile, requireKind } from './control.ts';
 import { examine, type Finding } from './examine.ts';
 import { loadSegments, refuseForeign, type Headless, type Loaded } from './load.ts';
-import { cutPath } from './names.ts';
+import { cutPath, isReplacement, replacementPath } from './names.ts';
 import type { SegmentPool } from './pool.ts';
 import type { CutFile, RecoveryReport } from './report.ts';
 import type { LogContext, Segment } from './segment.ts';
@@ -95,6 +97,8 @@ function cutBehind(
   const { storage } = context;
   const here = loaded.segments[finding.at];
   if (save && here !== undefined && finding.restBytes > 0) {
+    // Looking at later segments may have unmapped this one.
+    pool.view(here);
     saved.push(saveCut(context, here, finding.offset, finding.restBytes, epoch));
   }
   const files: (Segment | Headless)[] = [...finding.later, ...finding.headless].sort((a, b) => b.baseLsn - a.baseLsn);
@@ -109,12 +113,15 @@ function cutBehind(
   }
   loaded.segments.length = finding.at + 1;
   if (files.length > 0 || saved.length > 0) storage.syncDirectoryNow(context.directory);
-  if (here !== undefined && finding.restBytes > 0) {
-    const view = here.view!;
-    const end = view.endOfBytes(finding.offset, here.mapping!.length);
-    context.core.memory.bytes.fill(0, view.base + finding.offset, view.base + end);
-  }
+  if (here !== undefined && finding.restBytes > 0) clearBehind(context, pool, here);
   return saved;
+}
+
+/** Zeros everything behind the last record of a segment. */
+function clearBehind(context: LogContext, pool: SegmentPool, segment: Segment): void {
+  const view = pool.view(segment);
+  const end = view.endOfBytes(segment.dataEnd, segment.mapping!.length);
+  context.core.memory.bytes.fill(0, view.base + segment.dataEnd, view.base + end);
 }
 
 /** Makes all that recovery has read or changed durable, and seals what should have been sealed. */
@@ -129,10 +136,11 @@ function settle(context: LogContext, pool: SegmentPool, segments: readonly Segme
   }
 }
 
-/** A segment that has a footer but fewer records than it says loses the footer. */
-function unsealCut(segment: Segment | undefined): void {
-  if (segment?.footer === undefined || segment.records === segment.footer.records) return;
+/** A segment that has a footer but fewer records than it says loses the footer; whether it was so. */
+function unsealCut(segment: Segment | undefined): boolean {
+  if (segment?.footer === undefined || segment.records === segment.footer.records) return false;
   segment.footer = undefined;
+  return true;
 }
 
 /**
@@ -185,8 +193,12 @@ function recoverLoaded(
     storage.remove(segment.path);
   }
   const epoch = Math.max(writer?.epoch ?? 0, finding.epoch, ...loaded.segments.map((each) => each.header.epoch)) + 1;
+  for (const name of storage.list(directory) ?? []) if (isReplacement(name)) storage.remove(join(directory, name));
+  const here = loaded.segments[finding.at];
+  const unsealed = unsealCut(here);
   const { effective, cutFiles } = applyFinding(context, pool, loaded, finding, marks, epoch);
-  unsealCut(loaded.segments[finding.at]);
+  // Index and footer of records that never reached the disk are of no use to those that will stand there.
+  if (unsealed && here === loaded.segments[finding.at]) clearBehind(context, pool, here!);
   settle(context, pool, loaded.segments);
   storage.syncDirectoryNow(directory);
 
@@ -224,9 +236,13 @@ function recoverLoaded(
   };
 }
 
-/** Generations are even while nothing is under way, and rise with each cut. */
+/**
+ * Generations are even while nothing is under way, and rise with each cut. No checksum covers the word: what cannot be a
+ * generation is none.
+ */
 function nextGeneration(before: number, cut: boolean): number {
-  const even = before + (before % 2);
+  const valid = Number.isSafeInteger(before) && before >= 0 && before < 2 ** 52 ? before : 0;
+  const even = valid + (valid % 2);
   return cut ? even + 2 : even;
 }
 
@@ -255,22 +271,67 @@ function truncateTail(
   }
   const last = loaded.segments.at(-1);
   if (last === undefined || last.lastLsn <= lsn) return;
-  cutSegment(context, pool, last, lsn);
+  takePlace(context, pool, last, writeKept(context, pool, last, lsn));
 }
 
-/** Cuts a segment behind `lsn`, which it holds or directly follows: frames, index and footer become zeros. */
-export function cutSegment(context: LogContext, pool: SegmentPool, segment: Segment, lsn: number): void {
-  segment.thaw(pool);
+/** What stays of a segment, in a file that has not taken its place yet. */
+export interface Replacement {
+  readonly file: StoredFile;
+  readonly path: string;
+  readonly records: number;
+  readonly dataEnd: number;
+  readonly epoch: number;
+}
+
+/**
+ * Writes what stays of a segment when everything behind `lsn`, which it holds or directly follows, is cut: a file of its
+ * own, synced. The old one must not be changed: whoever has it mapped, as a view or in another process, would see pages
+ * vanish under him when it is trimmed later, and die.
+ *
+ * Errors: ERR_VARVE_DISK_FULL, ERR_VARVE_CORRUPT, ERR_VARVE_IO; nothing was changed then
+ */
+export function writeKept(context: LogContext, pool: SegmentPool, segment: Segment, lsn: number): Replacement {
+  const { core, storage } = context;
   const view = pool.view(segment);
-  const keep = lsn - segment.baseLsn + 1;
-  const end = keep === 0 ? FRAMES_OFFSET : keep < view.records ? view.locate(keep) : view.dataEnd;
-  if (end < 0) {
+  const records = lsn - segment.baseLsn + 1;
+  const dataEnd = records === 0 ? FRAMES_OFFSET : records < view.records ? view.locate(records) : view.dataEnd;
+  if (dataEnd < 0) {
     throw new VarveError('ERR_VARVE_CORRUPT', `${segment.path}: record ${lsn + 1} cannot be found; run \`varve check\``,
       { path: segment.path, segment: segment.baseLsn, lsn: lsn + 1 });
   }
-  const used = view.endOfBytes(end, segment.mapping!.length);
-  context.core.memory.bytes.fill(0, view.base + end, view.base + used);
-  view.setEnd(keep, end, segment.epochAt(keep));
-  segment.noteEnd();
-  segment.stored.syncNow();
+  const epoch = segment.epochAt(records);
+  const path = replacementPath(segment.path);
+  storage.remove(path);
+  const file = storage.create(path);
+  try {
+    file.allocate(dataEnd);
+    file.write(core.memory.bytes.subarray(view.base, view.base + dataEnd), 0);
+    if (records > 0) {
+      // A batch that is cut in its midst ends there from now on: recovery would take what is left of it for torn.
+      const offset = view.locate(records - 1);
+      const header = view.endedBatchHeader(offset);
+      if (header !== undefined) file.write(header, offset);
+    }
+    // A cut through a batch ends the batch there; else recovery would take what stays of it for unfinished, and cut it.
+    const last = records === 0 ? -1 : view.read(records - 1);
+    const header = last < 0 ? undefined : view.endedBatchHeader(last);
+    if (header !== undefined) file.write(header, last);
+    file.syncNow();
+  } catch (error) {
+    file.close();
+    storage.remove(path);
+    throw error;
+  }
+  return { file, path, records, dataEnd, epoch };
+}
+
+/**
+ * Puts the replacement in the place of a segment's file, durably. What a crash leaves is one of the two files under the
+ * segment's name; the truncation that CONTROL announces is finished at the next opening.
+ */
+export function takePlace(context: LogContext, pool: SegmentPool, segment: Segment, replacement: Replacement): void {
+  const { file, path, records, dataEnd, epoch } = replacement;
+  context.storage.rename(path, segment.path);
+  segment.replaceFile(pool, file, records, dataEnd, epoch);
+  context.storage.syncDirectoryNow(context.directory);
 }

@@ -23,8 +23,10 @@ export interface ScanBounds {
   readonly reverse: boolean;
   /** Whether records are views instead of copies. */
   readonly view: boolean;
-  /** The error to throw where the log was closed meanwhile. */
-  readonly closed: () => VarveError | undefined;
+  /** Asked before each run: the error to throw where the log was closed, or records were cut, meanwhile. */
+  readonly ended: () => VarveError | undefined;
+  /** Reader: what to throw where a run could not be read; a record that is being cut is not damaged. */
+  readonly failed: ((error: unknown) => unknown) | undefined;
 }
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
@@ -37,6 +39,8 @@ export class Scanner implements IterableIterator<LogRecord, undefined> {
   private cursor = 0;
   private runEnd = 0;
   private next_: number;
+  /** Cuts of the log before the scan began. */
+  private readonly cutsBefore: number;
   /** Backwards: offsets of the frames of the run. */
   private readonly offsets: number[] = [];
 
@@ -44,6 +48,7 @@ export class Scanner implements IterableIterator<LogRecord, undefined> {
     this.segments = segments;
     this.bounds = bounds;
     this.next_ = bounds.reverse ? bounds.to : bounds.from;
+    this.cutsBefore = segments.cuts.length;
   }
 
   [Symbol.iterator](): this {
@@ -70,7 +75,7 @@ export class Scanner implements IterableIterator<LogRecord, undefined> {
   private stepForth(): number {
     if (this.cursor === this.runEnd) {
       if (this.next_ > this.bounds.to) return -1;
-      this.loadForth();
+      this.load();
     }
     const at = this.cursor;
     this.cursor = at + ((sizeAt(this.run.words, at) + 7) & ~7);
@@ -80,15 +85,31 @@ export class Scanner implements IterableIterator<LogRecord, undefined> {
   private stepBack(): number {
     if (this.offsets.length === 0) {
       if (this.next_ < this.bounds.from) return -1;
-      this.loadBack();
+      this.load();
     }
     return this.offsets.pop()!;
   }
 
+  private load(): void {
+    const { reverse, ended, failed } = this.bounds;
+    const end = ended();
+    if (end !== undefined) throw end;
+    try {
+      if (reverse) this.loadBack();
+      else this.loadForth();
+    } catch (error) {
+      throw failed === undefined ? error : failed(error);
+    }
+  }
+
+  /** The last LSN that no cut since has touched; behind it, other records may stand under the same LSNs by now. */
+  private get uncut(): number {
+    const { cuts } = this.segments;
+    return cuts.length === this.cutsBefore ? Infinity : Math.min(...cuts.slice(this.cutsBefore));
+  }
+
   private segmentOf(lsn: number): Segment {
-    const closed = this.bounds.closed();
-    if (closed !== undefined) throw closed;
-    const segment = this.segments.find(lsn);
+    const segment = lsn > this.uncut ? undefined : this.segments.find(lsn);
     const view = segment === undefined ? undefined : this.segments.pool.view(segment);
     if (segment !== undefined && lsn - segment.baseLsn < view!.records) return segment;
     throw new VarveError('ERR_VARVE_TRUNCATED',
@@ -100,7 +121,7 @@ export class Scanner implements IterableIterator<LogRecord, undefined> {
     const segment = this.segmentOf(this.next_);
     const view = segment.view!;
     const ordinal = this.next_ - segment.baseLsn;
-    const wanted = Math.min(RUN_RECORDS_MAX, this.bounds.to - this.next_ + 1);
+    const wanted = Math.min(RUN_RECORDS_MAX, Math.min(this.bounds.to, this.uncut) - this.next_ + 1);
     const damaged = this.takeRun(segment, ordinal, wanted, RUN_BYTES_MAX, view.locate(ordinal));
     if (damaged === ordinal) throw this.damage(segment, ordinal);
   }

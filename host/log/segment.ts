@@ -132,6 +132,8 @@ export class Segment {
     } catch (error) {
       if (this.mapping === undefined) core.memory.release(address, length);
       this.unmount();
+      // A writer may have trimmed the file between two looks at its length; a reader's records end before that.
+      if (this.context.readOnly && (this.stored.size() & ~7) < length) return this.mount();
       throw error;
     }
   }
@@ -297,6 +299,19 @@ export class Segment {
     return view;
   }
 
+  /** Goes on with another file in the place of the segment's own, which holds its first `records` records only. */
+  replaceFile(pool: Mounter, file: StoredFile, records: number, dataEnd: number, epoch: number): void {
+    pool.unmount(this);
+    this.closeFile();
+    this.attach(file);
+    this.footer = undefined;
+    this.synced = false;
+    this.mayChange = true;
+    this.records = records;
+    this.dataEnd = dataEnd;
+    this.epoch = epoch;
+  }
+
   /** Epoch of the segment when only its first `records` records stay. */
   epochAt(records: number): number {
     if (records === 0 || this.view === undefined) return this.header.epoch;
@@ -312,5 +327,7 @@ export class Segment {
     this.footer = { ...this.footer, synced: true };
     const { stored } = this;
     stored.write(SYNCED_WORD, stored.size() - SYNCED_WORD.length);
+    // It was kept open for the sync alone.
+    if (this.view === undefined) this.closeFile();
   }
 }

@@ -30,6 +30,8 @@ export class SegmentSet {
   readonly pool: SegmentPool;
   private readonly memory: Bytes;
   private hit: Segment | undefined;
+  /** The last LSN that stayed at each cut since the log was opened, so that a scan under way can tell. */
+  readonly cuts: number[] = [];
 
   constructor(list: Segment[], pool: SegmentPool, core: Core) {
     this.list = list;
@@ -110,7 +112,10 @@ export class SegmentSet {
     const view = this.pool.view(segment);
     const offset = view.readAt(ref.offset, ref.lsn - ref.segment);
     if (offset < 0 || sizeAt(this.memory.words, view.base + offset) !== ref.size) {
-      if (offset === Status.OutOfRange) throw this.outOfRange(ref.lsn);
+      // Where the log has a valid record of this LSN elsewhere, or another one here, the reference is one to a record
+      // that was cut.
+      const actual = view.read(ref.lsn - ref.segment);
+      if (offset === Status.OutOfRange || actual >= 0) throw this.outOfRange(ref.lsn);
       throw corruptFrame(segment, ref.offset, ref.lsn, offset < 0 ? offset : Status.BadSize);
     }
     if (kindAt(this.memory.words, view.base + offset) === Kind.Lost) throw lostRecord(segment, offset, ref.lsn);

@@ -36,18 +36,19 @@ export class Syncer {
       if (!this.owner.isDurable()) await this.start();
     } else {
       // What runs may have been submitted before the caller's last append: the next one covers it.
-      this.waiting ??= this.running.catch(() => undefined).then(() => {
-        this.waiting = undefined;
-        return this.owner.isDurable() ? undefined : this.start();
-      });
+      // Where it fails, nobody tries again: the next sync would succeed without the pages that this one has lost.
+      this.waiting ??= this.running.finally(() => { this.waiting = undefined; })
+        .then(() => (this.owner.isDurable() ? undefined : this.start()));
       await this.waiting;
     }
     return this.owner.durableLsn();
   }
 
+  private get last(): Promise<void> | undefined { return this.waiting ?? this.running; }
+
   /** Waits until no sync is under way. */
   async idle(): Promise<void> {
-    while (this.running !== undefined) await this.running.catch(() => undefined);
+    for (let last = this.last; last !== undefined; last = this.last) await last.catch(() => undefined);
   }
 
   private start(): Promise<void> {

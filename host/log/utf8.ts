@@ -35,9 +35,11 @@ export function writeUtf8(bytes: Uint8Array, at: number, text: string): number {
     buffer = Buffer.from(bytes.buffer as ArrayBuffer);
     buffers.set(bytes.buffer, buffer);
   }
+  // Behind the last range of the memory there may be less room than the worst case takes.
+  const room = Math.min(utf8BytesMax(text), bytes.length - at);
   return buffer.utf8Write === undefined
-    ? encoder.encodeInto(text, bytes.subarray(at, at + utf8BytesMax(text))).written
-    : buffer.utf8Write(text, at, utf8BytesMax(text));
+    ? encoder.encodeInto(text, bytes.subarray(at, at + room)).written
+    : buffer.utf8Write(text, at, room);
 }
 
 declare global {

@@ -8,7 +8,7 @@ import { VarveError } from '../errors/varve-error.ts';
 import type { Lock } from '../io/storage.ts';
 import { Appender } from './appender.ts';
 import type { SegmentPool } from './pool.ts';
-import { cutSegment, type Recovered } from './recovery.ts';
+import { takePlace, writeKept, type Recovered } from './recovery.ts';
 import type { LogContext, Segment } from './segment.ts';
 import { Syncer } from './syncer.ts';
 
@@ -71,11 +71,15 @@ export class LogWriter extends Appender {
     const { list } = this.segments;
     const drop = list.filter((_, at) => (list[at + 1]?.baseLsn ?? Infinity) <= lsn);
     if (drop.length === 0) return;
-    const firstLsn = list[drop.length]!.baseLsn;
+    const first = list[drop.length]!;
+    const firstLsn = first.baseLsn;
     this.guard(() => {
+      // The segment that the log will begin with must be there after a crash, under its name and with its header.
+      if (!first.synced) first.stored.syncNow();
+      this.context.storage.syncDirectoryNow(this.context.directory);
       // CONTROL first: a crash in between leaves segments that the next opening drops.
       if (this.durable.lsn < firstLsn - 1) {
-        this.durable = { lsn: firstLsn - 1, position: list[drop.length]!.header.basePosition };
+        this.durable = { lsn: firstLsn - 1, position: first.header.basePosition };
       }
       this.writeMarks(this.durable.lsn, firstLsn, undefined);
       this.recovered.control.sync();
@@ -94,9 +98,17 @@ export class LogWriter extends Appender {
   truncateAfter(lsn: number): void {
     this.requireOpen();
     if (lsn >= this.lastLsn) return;
+    const { storage, directory } = this.context;
+    const kept = this.segments.find(lsn) ?? this.segments.first!;
+    // A disk without room for what stays is found out before anything is cut.
+    const replacement = writeKept(this.context, this.pool, kept, lsn);
     this.guard(() => {
       this.cuts++;
+      this.segments.cuts.push(lsn);
       this.page.generation += 1;
+      this.epoch += 1;
+      this.page.writeWriter(
+        { epoch: this.epoch, open: true, pid: storage.pid, segmentBytes: this.segmentBytes }, storage.now());
       const durableLsn = Math.min(this.durable.lsn, lsn);
       this.writeMarks(durableLsn, this.firstLsn, lsn);
       this.recovered.control.sync();
@@ -106,9 +118,9 @@ export class LogWriter extends Appender {
       for (const segment of [...this.segments.list].reverse()) {
         if (segment.baseLsn > lsn && segment !== this.segments.first) this.removeSegment(segment);
       }
-      this.context.storage.syncDirectoryNow(this.context.directory);
+      storage.syncDirectoryNow(directory);
       const last = this.segments.last!;
-      cutSegment(this.context, this.pool, last, lsn);
+      takePlace(this.context, this.pool, last, replacement);
       this.unsynced.delete(last);
       this.nextLsn = lsn + 1;
       this.nextPosition = last.endPosition;
@@ -149,8 +161,13 @@ export class LogWriter extends Appender {
     return this.durable.lsn;
   }
 
+  /** What a sync that is submitted now covers; it takes on itself to make the names in the directory durable. */
   private capture(): SyncTarget {
     const { last } = this.segments;
+    const directory = this.directoryDirty;
+    // Not when the sync is done: the name of a segment that is made meanwhile is not covered. A sync that fails poisons
+    // the log, so nobody misses the flag then.
+    this.directoryDirty = false;
     return {
       lsn: this.lastLsn,
       position: this.position,
@@ -158,12 +175,25 @@ export class LogWriter extends Appender {
       sealed: [...this.unsynced],
       active: this.view !== undefined || last?.synced === false ? last : undefined,
       end: this.view === undefined ? 0 : this.tail,
-      directory: this.directoryDirty,
+      directory,
     };
   }
 
   private async syncFiles(): Promise<void> {
-    const target = this.capture();
+    for (;;) {
+      this.requireOpen();
+      const target = this.capture();
+      await this.syncTarget(target);
+      // Closing has synced by itself. After a truncation, which wrote its own marks, everything is looked at again.
+      if (this.state === 'closed') return;
+      if (target.cuts === this.cuts) {
+        this.markDurable(target);
+        return;
+      }
+    }
+  }
+
+  private async syncTarget(target: SyncTarget): Promise<void> {
     const { active } = target;
     if (target.sealed.length > 0 || target.directory) {
       const syncs = target.sealed.map((segment) => segment.stored.sync());
@@ -173,16 +203,14 @@ export class LogWriter extends Appender {
     } else if (active !== undefined) {
       await active.stored.sync();
     }
-    if (this.state !== 'closed') this.markDurable(target);
   }
 
   private markDurable(target: SyncTarget): void {
-    // A truncation that came in between has written its own marks, for fewer records.
-    if (target.cuts !== this.cuts) return;
     for (const segment of target.sealed) {
       if (this.unsynced.delete(segment)) segment.markSynced();
     }
-    if (target.directory) this.directoryDirty = false;
+    // A blocking sync or a truncation that came in between may have gone further.
+    if (target.lsn < this.durable.lsn) return;
     this.durable = { lsn: target.lsn, position: target.position };
     if (this.view !== undefined && target.active === this.segments.last) this.view.durable = target.end;
     this.writeMarks(target.lsn, this.firstLsn, undefined);
@@ -231,12 +259,7 @@ export class LogWriter extends Appender {
   }
 
   private closeCleanly(): void {
-    const { last } = this.segments;
     this.sealActive();
-    if (last !== undefined && !last.synced && last.footer === undefined) {
-      last.seal(this.pool, this.context.storage.now());
-      this.unsynced.add(last);
-    }
     if (this.unsynced.size > 0 || this.directoryDirty || this.durable.lsn !== this.lastLsn) this.syncNow();
     const { storage } = this.context;
     this.page.writeWriter(

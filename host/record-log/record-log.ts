@@ -230,17 +230,28 @@ export class RecordLog {
    *   ERR_VARVE_CLOSED, ERR_VARVE_MEMORY_FULL, ERR_VARVE_IO
    */
   read(lsn: number, options?: ReadOptions): LogRecord {
-    return this.source.segments.read(checkLsn('lsn', lsn), options?.view === true);
+    const { source } = this;
+    checkLsn('lsn', lsn);
+    const view = options?.view === true;
+    if (this.reader === undefined) return source.segments.read(lsn, view);
+    return this.reader.reading(lsn, (segments) => segments.read(lsn, view));
   }
 
   /** Where a record lies, for `readRef`. Errors as `read`. */
   refOf(lsn: number): RecordRef {
-    return this.source.segments.refOf(checkLsn('lsn', lsn));
+    const { source } = this;
+    checkLsn('lsn', lsn);
+    if (this.reader === undefined) return source.segments.refOf(lsn);
+    return this.reader.reading(lsn, (segments) => segments.refOf(lsn));
   }
 
   /** Reads the record that a reference leads to; ERR_VARVE_OUT_OF_RANGE where it was cut since. Errors as `read`. */
   readRef(ref: RecordRef, options?: ReadOptions): LogRecord {
-    return this.source.segments.readRef(checkRef(ref), options?.view === true);
+    const { source } = this;
+    checkRef(ref);
+    const view = options?.view === true;
+    if (this.reader === undefined) return source.segments.readRef(ref, view);
+    return this.reader.reading(ref.lsn, (segments) => segments.readRef(ref, view));
   }
 
   /**
@@ -261,9 +272,11 @@ export class RecordLog {
       throw new VarveError('ERR_VARVE_OUT_OF_RANGE',
         `the scan would begin at ${from}, but the log holds ${firstLsn} to ${lastLsn}`, { lsn: from, firstLsn, lastLsn });
     }
+    const guard = this.reader?.scanGuard();
     return new Scanner(source.segments, {
       from, to, reverse: options.reverse === true, view: options.view === true,
-      closed: () => (this.isClosed ? this.closedError() : undefined),
+      ended: () => (this.isClosed ? this.closedError() : guard?.before()),
+      failed: guard?.failed,
     });
   }
 

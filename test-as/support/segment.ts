@@ -3,7 +3,7 @@
  * 4 MiB, one view in the first slot. Frames can be written by the core (`add`) or by hand (`putFrame`), with a checksum
  * that is computed one bit at a time and shares no code with the core.
  */
-import { FRAMES_OFFSET } from '../../assembly/abi/limits';
+import { FRAMES_OFFSET, INDEX_SHIFT } from '../../assembly/abi/limits';
 import { SCRATCH_OFFSET, SLOTS_OFFSET } from '../../assembly/abi/memory';
 import { Frame } from '../../assembly/layout/frame';
 import { ScanResult, SegmentView } from '../../assembly/layout/view';
@@ -119,7 +119,17 @@ export function flip(at: usize, bit: u32): void {
   store<u8>(at + (bit >> 3), load<u8>(at + (bit >> 3)) ^ ((<u8>1) << <u8>(bit & 7)));
 }
 
-/** The entry of the LSN index for a record. */
+/** Whether a record has an entry of its own in the LSN index. */
+export function isIndexed(ordinal: u32): bool {
+  return (ordinal & ((1 << INDEX_SHIFT) - 1)) == 0;
+}
+
+/** Address of the entry of the LSN index that leads to a record. */
+export function indexEntryAt(ordinal: u32): usize {
+  return INDEX + ((<usize>ordinal >> INDEX_SHIFT) << 2);
+}
+
+/** That entry. */
 export function indexEntry(ordinal: u32): u32 {
-  return load<u32>(INDEX + ((<usize>ordinal >> 2) << 2));
+  return load<u32>(indexEntryAt(ordinal));
 }

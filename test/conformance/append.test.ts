@@ -128,10 +128,10 @@ onEach('appending', (make, kind) => {
     const { memory } = fixture.core;
     const log = await fixture.open({ segmentBytes: 65536 });
     log.append('x');
-    const low = memory.reserve(65536);
+    const low = memory.reserve(262144);
     const taken = memory.largestFree() - (1 << 20);
     const middle = memory.reserve(taken);
-    memory.release(low, 65536);
+    memory.release(low, 262144);
     const text = 'é'.repeat(500_000);
     expect(log.append(text)).toBe(2);
     expect(textOf(log.read(2))).toBe(text);

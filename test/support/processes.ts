@@ -22,7 +22,7 @@ export function programOf(name: string): string {
 
 /** Starts children/`name`.mjs. */
 export function start(name: string, args: readonly (string | number)[], options: ForkOptions = {}): Child {
-  return new Child(fork(programOf(name), args.map(String), { ...options, execArgv: [] }));
+  return new Child(fork(programOf(name), args.map(String), { execArgv: [], ...options }));
 }
 
 /** Starts a child behind a shell that first does what `before` says, such as `ulimit`. */

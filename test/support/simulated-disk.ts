@@ -174,7 +174,8 @@ export class SimulatedDisk extends SimulatedMedium {
     }
     file.visible.bytes.set(bytes, position);
     file.durable.reserve(pagesFor(file.durable.size));
-    file.durable.bytes.set(bytes.subarray(0, Math.max(0, file.durable.size - position)), position);
+    const durable = bytes.subarray(0, Math.max(0, file.durable.size - position));
+    if (durable.length > 0) file.durable.bytes.set(durable, position);
     show(file, Math.floor(position / PAGE_BYTES), pagesFor(position + bytes.length));
   }
 

@@ -55,8 +55,8 @@ async function append(context: Context, directory: string, options: Options): Pr
     // Closing syncs: what is reported as durable is durable when it is printed.
     await log.close();
     await report(context, options, {
-      directory: log.directory, records: lastLsn - before, firstLsn: before + 1, lastLsn, durableLsn: lastLsn, frameBytes,
-      seconds,
+      directory: log.directory, records: lastLsn - before, firstLsn: before + 1, lastLsn, durableLsn: lastLsn,
+      frameBytes, seconds,
     });
     if (!interrupted) return Exit.Ok;
     context.note('varve: interrupted; the lines read so far are in the log');

@@ -3,7 +3,7 @@
  */
 import type { Command } from 'commander';
 import { isUtf8 } from 'node:buffer';
-import { RecordLog, type LogRecord } from '../../index.ts';
+import { RecordLog, VarveError, type LogRecord } from '../../index.ts';
 import { declare, type Context, type Run } from '../context.ts';
 import { describeError, Exit, exitOf } from '../exit.ts';
 import { plural } from '../format.ts';
@@ -48,9 +48,13 @@ async function cat(context: Context, directory: string, options: Options): Promi
     const { lastLsn } = log;
     const given = await print(context.out, log, options);
     if (given.error !== undefined) {
+      // In a corrupt log, what cannot be found was not cut but is missing.
+      if (outcome === 'corrupt' && VarveError.is(given.error, 'ERR_VARVE_TRUNCATED')) {
+        context.note(`varve: ERR_VARVE_CORRUPT: record ${given.next} is missing: ${because}; see varve check`);
+        return Exit.Corrupt;
+      }
       for (const line of describeError(given.error)) context.note(line);
-      // What a corrupt log misses between its segments cannot be read either.
-      return outcome === 'corrupt' ? Exit.Corrupt : exitOf(given.error);
+      return exitOf(given.error);
     }
     if (given.lost > 0) context.note(`varve: ${plural(given.lost, 'record')} given up by a repair left out`);
     const sawEnd = (options.to ?? Infinity) > lastLsn && (options.reverse === true || !given.limited);
@@ -72,6 +76,8 @@ async function cat(context: Context, directory: string, options: Options): Promi
 interface Given {
   /** What ended the printing before its time. */
   readonly error: unknown;
+  /** LSN of the record that would have come next. */
+  readonly next: number;
   readonly limited: boolean;
   /** Records on the way that a repair had given up. */
   readonly lost: number;
@@ -101,7 +107,7 @@ async function print(out: Output, log: RecordLog, options: Options): Promise<Giv
   await out.flush();
   const limited = printed >= limit;
   if (error === undefined && !limited) lost += reverse ? next - ((from ?? log.firstLsn) - 1) : last + 1 - next;
-  return { error, limited, lost: Math.max(0, lost) };
+  return { error, next, limited, lost: Math.max(0, lost) };
 }
 
 function addPlain(out: Output, { payload }: LogRecord): boolean {

@@ -61,7 +61,9 @@ async function print(
   await out.line(`${sizeExact(report.bytes)} checked in ${time(seconds)}: ${throughput(report.bytes, seconds)}`);
   for (const { lsn, records, offset, path, status } of report.damaged) {
     const which = records > 1 ? `records ${count(lsn)} to ${count(lsn + records - 1)}` : `record ${count(lsn)}`;
-    await out.line(`${bad('damaged')}: ${which} (${status}) at offset ${offset} of ${path}`);
+    // Where data simply end, no frame is wrong: the next file is gone.
+    const why = status === 'Ok' ? 'missing' : status;
+    await out.line(`${bad('damaged')}: ${which} (${why}) at offset ${offset} of ${path}`);
   }
   if (report.lostLsns.length > 0) {
     await out.line(`${doubtful('given up')} by an earlier repair: ${plural(report.lostLsns.length, 'record')}, LSN `

@@ -1,6 +1,6 @@
 /**
- * `varve dump`: the bytes of a store with the names of their fields: CONTROL's groups, each segment's header, frames and
- * footer, and whatever is damaged in between. It looks at the files alone, so that it works on any wreck.
+ * `varve dump`: the bytes of a store with the names of their fields: CONTROL's groups, each segment's header, frames
+ * and footer, and whatever is damaged in between. It looks at the files alone, so that it works on any wreck.
  */
 import type { Command } from 'commander';
 import { basename } from 'node:path';
@@ -67,6 +67,9 @@ async function dump(context: Context, directory: string, options: Options): Prom
     const lastLsn = (segments[at + 1]?.baseLsn ?? Infinity) - 1;
     if (lastLsn < (options.from ?? 1) || segment.baseLsn > (options.to ?? Infinity)) continue;
     if (left <= 0) break;
+    const missing = missingBefore(segments[at - 1], segment);
+    if (missing !== undefined) await printer.missing(segments[at - 1]!, missing, segment.baseLsn - 1);
+    damaged ||= missing !== undefined;
     const lsnMax = live ? Math.min(lastLsn, control?.committedLsn ?? Infinity) : Infinity;
     const result = await dumpSegment(inspector, segment, printer, { ...options, left, lsnMax, tail });
     left -= result.frames;
@@ -123,6 +126,13 @@ async function dumpSegment(
   return { frames, damaged: damaged || footer?.state === 'damaged' };
 }
 
+/** First of the LSNs that neither a sealed segment nor the next one holds. */
+function missingBefore(before: SegmentFacts | undefined, segment: SegmentFacts): number | undefined {
+  if (before?.footer === undefined) return undefined;
+  const next = before.baseLsn + before.footer.records;
+  return next < segment.baseLsn ? next : undefined;
+}
+
 function headerOf({ headerBytes, headerStatus }: SegmentFacts): Structure {
   const state = headerStatus === Status.Ok ? 'valid' : 'damaged';
   return { name: 'header', offset: 0, layout: SegmentHeader, bytes: headerBytes, state };
@@ -176,6 +186,12 @@ class TextPrinter {
     for (const line of hexLines(bytes, offset)) await out.line(line);
     await out.line();
   }
+
+  async missing(before: SegmentFacts, firstLsn: number, lastLsn: number): Promise<void> {
+    const { out } = this.context;
+    await out.line(`${bold(`behind ${basename(before.path)}`)}: records ${firstLsn} to ${lastLsn} ${bad('missing')}`);
+    await out.line();
+  }
 }
 
 /** For programs: an object a line. */
@@ -202,5 +218,8 @@ class JsonPrinter extends TextPrinter {
     const { type, bytes, status, ...rest } = damage;
     const hex = Buffer.from(bytes).toString('hex');
     await this.json(torn ? 'torn' : type, segment.path, { ...rest, status: statusName(status), hex });
+  }
+  override async missing(before: SegmentFacts, firstLsn: number, lastLsn: number): Promise<void> {
+    await this.json('missing', before.path, { firstLsn, lastLsn });
   }
 }

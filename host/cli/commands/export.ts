@@ -3,7 +3,7 @@
  */
 import type { Command } from 'commander';
 import { resolve } from 'node:path';
-import { RecordLog } from '../../index.ts';
+import { RecordLog, VarveError, type LogRecord } from '../../index.ts';
 import { exportDwal } from '../../foreign/dwal-transfer.ts';
 import { declare, type Context, type Run } from '../context.ts';
 import { Exit } from '../exit.ts';
@@ -46,7 +46,7 @@ async function exportFrom(context: Context, directory: string, target: string, o
       context.note(`varve: ERR_VARVE_CORRUPT: ${log.directory}: ${recovery.because}; repair it first, or export a copy`);
       return Exit.Corrupt;
     }
-    const { segments, records, bytes, firstTxid, lastTxid } = await exportDwal(log.scan(), target, {
+    const { segments, records, bytes, firstTxid, lastTxid } = await exportDwal(whole(log), target, {
       ...(options.segmentSize === undefined ? {} : { segmentBytes: options.segmentSize }),
       onProgress: (done) => { progress.update(done); },
       signal: context.interruptible(),
@@ -72,4 +72,21 @@ async function exportFrom(context: Context, directory: string, target: string, o
     progress.stop();
     await log.close();
   }
+}
+
+/** Every record; an error where one is missing, because a repair has given it up. */
+function* whole(log: RecordLog): Generator<LogRecord, void> {
+  const { lastLsn } = log;
+  let next = log.firstLsn;
+  for (const record of log.scan({ to: lastLsn })) {
+    if (record.lsn !== next) throw lost(log, next);
+    next++;
+    yield record;
+  }
+  if (next <= lastLsn) throw lost(log, next);
+}
+
+function lost(log: RecordLog, lsn: number): VarveError {
+  return new VarveError('ERR_VARVE_RECORD_LOST',
+    `record ${lsn} of ${log.directory} was given up by a repair, and DWAL allows no gap`, { path: log.directory, lsn });
 }

@@ -1,11 +1,11 @@
 /**
- * `varve import dwal` : the records of a datawal directory become records of a log. All of them or none: where it fails,
- * what it made is removed and what it appended is cut.
+ * `varve import dwal`: the records of a datawal directory become records of a log. All of them or none: where it
+ * fails, what it made is removed and what it appended is cut.
  */
 import type { Command } from 'commander';
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { RecordLog } from '../../index.ts';
+import { RecordLog, VarveError } from '../../index.ts';
 import { DwalReader } from '../../foreign/dwal-reader.ts';
 import { importDwal } from '../../foreign/dwal-transfer.ts';
 import { declare, type Context, type Run } from '../context.ts';
@@ -44,8 +44,8 @@ async function importInto(context: Context, from: string, directory: string, opt
   const source = new DwalReader(from);
   const before = new Before(directory);
   const begun = performance.now();
-  let done = false;
   let log: RecordLog | undefined;
+  let result: Result;
   try {
     log = await RecordLog.open(
       directory, options.segmentSize === undefined ? {} : { segmentBytes: options.segmentSize });
@@ -56,13 +56,14 @@ async function importInto(context: Context, from: string, directory: string, opt
     await transfer(context, source, log, options);
     const lastLsn = await log.sync();
     await log.close();
-    done = true;
-    const seconds = (performance.now() - begun) / 1000;
-    await report(context, source, directory, { firstLsn: before.lastLsn + 1, lastLsn, seconds }, options);
-    return source.torn === undefined ? Exit.Ok : Exit.Torn;
-  } finally {
-    if (!done) await before.restore(log);
+    result = { firstLsn: before.lastLsn + 1, lastLsn, seconds: (performance.now() - begun) / 1000 };
+  } catch (error) {
+    // Whoever has the store locked has made it, or is about to use it.
+    if (!VarveError.is(error, 'ERR_VARVE_LOCKED')) await before.restore(log);
+    throw error;
   }
+  await report(context, source, directory, result, options);
+  return source.torn === undefined ? Exit.Ok : Exit.Torn;
 }
 
 async function transfer(context: Context, source: DwalReader, log: RecordLog, options: Options): Promise<void> {
@@ -95,7 +96,6 @@ class Before {
   }
 
   async restore(log: RecordLog | undefined): Promise<void> {
-    if (log === undefined && this.missing.length === 0) return;
     if (this.names === undefined) {
       if (this.lastLsn !== undefined) await this.cut(log!, this.lastLsn);
       await log?.close();
@@ -107,7 +107,9 @@ class Before {
     for (const name of readdirSync(this.directory)) {
       if (!this.names.has(name)) rmSync(join(this.directory, name), { force: true });
     }
-    for (const path of this.missing) rmdirSync(path);
+    for (const path of this.missing) {
+      if (readdirSync(path).length === 0) rmdirSync(path);
+    }
   }
 
   private async cut(log: RecordLog, lastLsn: number): Promise<void> {

@@ -123,7 +123,9 @@ function toJson(
     position: log.position,
     durablePosition: log.durablePosition,
     fileBytes: rows.reduce((sum, row) => sum + row.fileBytes, 0),
-    state: { outcome, because, closedCleanly, tornBytes, tornAt: tornAt ?? null, scannedRecords, evidence: evidence ?? null },
+    state: {
+      outcome, because, closedCleanly, tornBytes, tornAt: tornAt ?? null, scannedRecords, evidence: evidence ?? null,
+    },
     segments: rows,
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Writes to a log until it is killed. Each operation is noted in a journal by write(2) before it begins and again when it
- * has returned, so that whoever reads the journal later knows what must be in the log and what may be.
+ * Writes to a log until it is killed. Each operation is noted in a journal by write(2) before it begins and again when
+ * it has returned, so that whoever reads it later knows what must be in the log and what may be.
  *
  * Arguments: directory, journal, seed, first serial number.
  */

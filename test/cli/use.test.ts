@@ -1,0 +1,116 @@
+/**
+ * The command line itself: help, wrong use, missing stores, and the demo.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { RecordLog } from '../../host/index.ts';
+import { ROOT } from '../support/repository.ts';
+import { makeLog, varve, varveJson } from '../support/cli.ts';
+import { Scratch } from '../support/dwal.ts';
+
+const scratch = new Scratch('cli-use');
+afterAll(() => { scratch.remove(); });
+
+const COMMANDS = ['append', 'cat', 'stat', 'check', 'dump', 'repair', 'import dwal', 'export dwal', 'demo'];
+
+describe('help', () => {
+  it('lists every command and the exit codes', async () => {
+    const { code, stdout } = await varve(['--help']);
+    expect(code).toBe(0);
+    for (const command of COMMANDS) expect(stdout).toMatch(new RegExp(`^  ${command.split(' ')[0]!}\\b`, 'm'));
+    expect(stdout).toMatch(/Exit codes: 0 all is well; 1 .*; 2 torn tail .*3 damaged/s);
+  });
+
+  it.each(COMMANDS)('of %s has its options and examples', async (command) => {
+    const { code, stdout } = await varve([...command.split(' '), '--help']);
+    expect(code).toBe(0);
+    expect(stdout).toContain(`Usage: varve ${command} `);
+    expect(stdout).toMatch(/--json +(print one JSON object|one object a line), schema\s+varve\.[a-z]+\.v1/);
+    expect(stdout).toMatch(new RegExp(`\nExamples:\n  \\$ .*varve ${command}`));
+  });
+
+  it('gives the version of the package', async () => {
+    const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+    expect(await varve(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n` });
+  });
+
+  it('is what a bare command gives, with 1', async () => {
+    for (const args of [[], ['import'], ['export']]) {
+      const { code, stderr } = await varve(args);
+      expect({ code, usage: stderr.startsWith('Usage: varve') }).toEqual({ code: 1, usage: true });
+    }
+  });
+});
+
+describe('wrong use', () => {
+  it.each([
+    [['frobnicate'], 'varve: unknown command \'frobnicate\'', 'varve --help'],
+    [['stat'], 'varve: missing required argument \'dir\'', 'varve stat --help'],
+    [['stat', 'a', 'b'], 'varve: too many arguments for \'stat\'. Expected 1 argument but got 2: a, b.', 'varve stat --help'],
+    [['cat', 'a', '--frob'], 'varve: unknown option \'--frob\'', 'varve cat --help'],
+    [['cat', 'a', '--limit', '-1'], 'varve: option \'--limit <n>\' argument \'-1\' is invalid. It must be an integer, at '
+      + 'least 0.', 'varve cat --help'],
+    [['append', 'a', '--segment-size', '3T'], 'varve: option \'--segment-size <size>\' argument \'3T\' is invalid. It must '
+      + 'be a size from 64K to 1G, such as 65536, 512K, 64M or 1G.', 'varve append --help'],
+    [['import', 'dwal', 'a'], 'varve: missing required argument \'dir\'', 'varve import dwal --help'],
+  ])('%j ends with 1, one line and a hint', async (args, message, hint) => {
+    const { code, stdout, stderr } = await varve(args);
+    expect(code).toBe(1);
+    expect(stdout).toBe('');
+    expect(stderr.trim().split('\n')).toEqual([expect.stringContaining(message), `hint: ${hint}`]);
+  });
+});
+
+describe('a missing store', () => {
+  it.each(['cat', 'stat', 'check', 'dump', 'repair'])('is refused by %s with 1, and nothing is made', async (command) => {
+    const parent = scratch.directory({ mine: 'x' });
+    const { code, stdout, stderr } = await varve([command, join(parent, 'none')]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/^varve: ERR_VARVE_NOT_FOUND: there is no store in .*none; .*\n$/);
+    const foreign = await varve([command, parent]);
+    expect(foreign).toMatchObject({ code: 1, stdout: '' });
+    expect(foreign.stderr).toMatch(/^varve: ERR_VARVE_[A-Z_]+: .*\n$/);
+    expect(readdirSync(parent)).toEqual(['mine']);
+  });
+});
+
+describe('varve demo', () => {
+  it('does the main job on another data set and keeps the files', async () => {
+    const input = join(scratch.directory({ 'in.ndjson': '{"a":1}\n{"a":"ü"}\n\n[3]\n' }), 'in.ndjson');
+    const directory = scratch.path();
+    const { code, json } = await varveJson(['demo', '--input', input, '--dir', directory, '--reads', '50']);
+    expect(code).toBe(0);
+    const [report] = json as [{ steps: { step: string; records: number }[] }];
+    expect(report).toMatchObject({ schema: 'varve.demo.v1', records: 3, directory, kept: true });
+    expect(report.steps.map(({ step, records }) => [step, records])).toEqual([
+      ['parse the input', 3], ['append, one by one', 3], ['sync to the disk', 3], ['open again', 0],
+      ['scan and compare', 3], ['check every frame', 3], ['read by random LSN', 50],
+    ]);
+    await using log = await RecordLog.open(directory, { readOnly: true });
+    expect([...log].map(({ payload }) => Buffer.from(payload).toString())).toEqual(['{"a":1}', '{"a":"ü"}', '[3]']);
+  });
+
+  it('takes the real data set by default, prints a table, and removes the files where it is told to', async () => {
+    const { code, stdout } = await varve(['demo', '--no-keep']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/│ append, one by one +│ 200,000 │ /);
+    expect(stdout).toMatch(/│ read by random LSN +│ 100,000 │ /);
+    expect(stdout).toContain('every record was read back as it was appended');
+    const [, directory] = /files +(\S+) \(removed\)/.exec(stdout)!;
+    expect(existsSync(directory!)).toBe(false);
+  });
+
+  it('refuses a missing input, one that is no JSON, and a directory that is not empty', async () => {
+    const input = join(scratch.directory({ 'bad.json': 'no json' }), 'bad.json');
+    const full = await makeLog(scratch.path(), ['mine']);
+    for (const [args, message] of [
+      [['--input', join(scratch.root, 'none')], /^varve: there is no file .*\nhint: .*\n$/],
+      [['--input', input], /^varve: .*bad\.json is neither a JSON array nor one JSON value a line: .*\n$/],
+      [['--dir', full], /^varve: .* is not empty\nhint: .*\n$/],
+    ] as const) {
+      const { code, stderr } = await varve(['demo', ...args]);
+      expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(message) as string });
+    }
+  });
+});

@@ -1,0 +1,176 @@
+/**
+ * A read-only log beside a writer and without one, on every disk with every core: it sees what is committed, follows
+ * rotation, truncation and reset, and changes nothing.
+ */
+import { expect, it } from 'vitest';
+import { appendAll, failure, onEach, rejection, textOf, texts, textsOf } from '../support/log-fixture.ts';
+
+onEach('reading beside a writer', (make) => {
+  it('sees appends, batches and rotations at once', async () => {
+    const fixture = make();
+    const writer = await fixture.open({ segmentBytes: 65536 });
+    const reader = fixture.openReader();
+    expect([reader.readOnly, reader.length, writer.readOnly]).toEqual([true, 0, false]);
+    const list: string[] = [];
+    for (let round = 0; round < 12; round++) {
+      const more = texts(7, 3000, list.length + 1);
+      if (round % 3 === 0) writer.appendBatch(more);
+      else appendAll(writer, more);
+      if (round % 4 === 3) writer.rotate();
+      list.push(...more);
+      fixture.refresh();
+      expect(reader.lastLsn).toBe(list.length);
+      expect(textsOf(reader)).toEqual(list);
+      expect(textOf(reader.read(list.length, { view: true }))).toBe(list.at(-1));
+      expect(reader.position).toBe(writer.position);
+    }
+    await writer.sync();
+    fixture.refresh();
+    expect([reader.durableLsn, reader.durablePosition]).toEqual([writer.lastLsn, writer.position]);
+    await writer.close();
+    fixture.refresh();
+    expect(textsOf(reader)).toEqual(list);
+  });
+
+  it('sees both kinds of truncation, and a reset', async () => {
+    const fixture = make();
+    const writer = await fixture.open({ segmentBytes: 65536 });
+    const list = texts(60, 5000);
+    appendAll(writer, list);
+    const reader = fixture.openReader();
+    expect(textsOf(reader)).toEqual(list);
+    writer.truncateBefore(20);
+    fixture.refresh();
+    expect(reader.firstLsn).toBe(13);
+    failure('ERR_VARVE_OUT_OF_RANGE', () => reader.read(12));
+    expect(textsOf(reader)).toEqual(list.slice(12));
+    writer.truncateAfter(30);
+    fixture.refresh();
+    expect(reader.lastLsn).toBe(30);
+    failure('ERR_VARVE_OUT_OF_RANGE', () => reader.read(31));
+    writer.append('instead');
+    fixture.refresh();
+    expect(textsOf(reader)).toEqual([...list.slice(12, 30), 'instead']);
+    writer.reset();
+    fixture.refresh();
+    expect([reader.firstLsn, reader.lastLsn, reader.length]).toEqual([32, 31, 0]);
+    writer.append('anew');
+    fixture.refresh();
+    expect(textsOf(reader)).toEqual(['anew']);
+  });
+
+  it('sees a large record that takes the place of an empty segment', async () => {
+    const fixture = make();
+    const writer = await fixture.open({ segmentBytes: 65536 });
+    writer.append('first');
+    writer.rotate();
+    const reader = fixture.openReader();
+    expect(textsOf(reader)).toEqual(['first']);
+    writer.append('L'.repeat(100_000));
+    fixture.refresh();
+    expect(textsOf(reader)).toEqual(['first', 'L'.repeat(100_000)]);
+  });
+
+  it('outlives writers: sees what the next one appends and cuts', async () => {
+    const fixture = make();
+    const first = await fixture.open({ segmentBytes: 65536 });
+    appendAll(first, texts(20, 5000));
+    await first.close();
+    const reader = fixture.openReader();
+    expect(textsOf(reader)).toEqual(texts(20, 5000));
+    const second = await fixture.open({ segmentBytes: 65536 });
+    fixture.refresh();
+    expect(textsOf(reader)).toEqual(texts(20, 5000));
+    appendAll(second, texts(20, 5000, 21));
+    fixture.refresh();
+    expect(textsOf(reader)).toEqual(texts(40, 5000));
+    second.truncateAfter(3);
+    await second.close();
+    fixture.refresh();
+    expect(textsOf(reader)).toEqual(texts(3, 5000));
+  });
+
+  it('is not killed by a scan or a view over records that are cut, sealed and trimmed meanwhile', async () => {
+    const fixture = make();
+    const writer = await fixture.open();
+    const list = texts(100, 5000);
+    appendAll(writer, list);
+    const reader = fixture.openReader();
+    const view = reader.read(100, { view: true });
+    const scan = reader.scan();
+    const back = reader.scan({ reverse: true });
+    scan.next();
+    back.next();
+    writer.truncateAfter(1);
+    await writer.close();
+    fixture.refresh();
+    expect(textOf(view)).toBe(list[99]);
+    for (const each of [scan, back]) {
+      try {
+        for (const record of each) expect(textOf(record)).toBe(list[record.lsn - 1]);
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'ERR_VARVE_TRUNCATED' });
+      }
+    }
+    expect(textsOf(reader)).toEqual(list.slice(0, 1));
+  });
+
+  it('reads many segments through a small window while the writer goes on', async () => {
+    const fixture = make();
+    const writer = await fixture.open({ segmentBytes: 65536 });
+    const reader = fixture.openReader({ mappedBytesMax: 0 });
+    const list = texts(300, 2000);
+    for (let at = 0; at < list.length; at += 30) {
+      appendAll(writer, list.slice(at, at + 30));
+      fixture.refresh();
+      expect(textsOf(reader)).toEqual(list.slice(0, at + 30));
+    }
+    expect(reader.stats.evictions).toBeGreaterThan(5);
+  });
+});
+
+onEach('reading without a writer', (make, kind) => {
+  it('makes and changes nothing', async () => {
+    const fixture = make();
+    const log = await fixture.open({ segmentBytes: 65536 });
+    appendAll(log, texts(30, 5000));
+    await log.close();
+    fixture.remove('LOCK');
+    const before = fixture.names().map((name) => [name, Buffer.from(fixture.bytes(name)).toString('latin1')]);
+    const reader = fixture.openReader();
+    expect(textsOf(reader)).toEqual(texts(30, 5000));
+    expect(reader.recovery).toMatchObject({
+      outcome: 'whole', closedCleanly: true, scannedRecords: 0, firstLsn: 1, lastLsn: 30, epoch: 1, cutFiles: [],
+    });
+    reader.closeSync();
+    expect(fixture.names().map((name) => [name, Buffer.from(fixture.bytes(name)).toString('latin1')])).toEqual(before);
+  });
+
+  it('refuses every write', async () => {
+    const fixture = make();
+    const log = await fixture.open();
+    log.append('x');
+    await log.close();
+    const reader = fixture.openReader();
+    for (const call of [() => reader.append('y'), () => reader.append('y', { kind: 1 }), () => reader.appendBatch(['y']),
+      () => reader.rotate(), () => reader.truncateBefore(1), () => reader.truncateAfter(0), () => reader.reset(),
+      () => reader.syncNow()]) failure('ERR_VARVE_READ_ONLY', call);
+    await rejection('ERR_VARVE_READ_ONLY', reader.sync());
+    expect(textsOf(reader)).toEqual(['x']);
+  });
+
+  it('reads what a dead writer left, torn tail or not, and changes nothing', async () => {
+    const fixture = make();
+    const log = await fixture.open({ segmentBytes: 65536 });
+    const list = texts(30, 5000);
+    appendAll(log, list);
+    const left = fixture.afterCrash();
+    if (kind === 'simulated') left.kill();
+    left.tamper(left.segmentNames().at(-1)!, 4096 + 6 * 5024, Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8));
+    const before = left.names().map((name) => Buffer.from(left.bytes(name)).toString('latin1'));
+    const reader = left.openReader();
+    expect(textsOf(reader)).toEqual(list);
+    if (kind === 'simulated') expect(reader.recovery).toMatchObject({ outcome: 'cut', tornBytes: 8, lastLsn: 30 });
+    expect(left.names().map((name) => Buffer.from(left.bytes(name)).toString('latin1'))).toEqual(before);
+  });
+});

@@ -1,0 +1,95 @@
+/**
+ * Reads a log beside its writer (children/busy-writer.mjs) until it is told to stop, and checks all that it sees: each
+ * record is the one that was appended, LSNs are dense, cuts never go back, and the log only grows but for cuts.
+ *
+ * Arguments: directory, seed, mapped bytes at most. Tells what it saw; `wrong` must be empty.
+ */
+import { setImmediate } from 'node:timers/promises';
+import { RecordLog } from '../../../dist/esm/index.js';
+import { integers } from './records.mjs';
+
+const [directory, seed, mappedBytesMax] = process.argv.slice(2);
+const below = integers(Number(seed));
+const text = new TextDecoder();
+const seen = { reads: 0, scanned: 0, overtaken: 0, shrinks: 0, openings: 0, wrong: [] };
+let stop = false;
+let lastLsn = 0;
+process.on('message', () => { stop = true; });
+
+/** The number of cuts that a record carries; notes what is wrong with it. */
+function cutsOf({ lsn, payload }) {
+  const words = text.decode(payload).split(' ');
+  const filler = String(lsn % 10).repeat(lsn * 7 % 400);
+  if (Number(words[0]) !== lsn || words[2] !== filler) seen.wrong.push(`record ${lsn} holds '${words.join(' ')}'`);
+  return Number(words[1]);
+}
+
+/** Runs a read; that the writer was faster is no fault, everything else is. */
+function tolerate(what, read) {
+  try {
+    read();
+  } catch (error) {
+    if (['ERR_VARVE_OUT_OF_RANGE', 'ERR_VARVE_TRUNCATED'].includes(error.code)) seen.overtaken++;
+    else seen.wrong.push(`${what}: ${error.code} ${error.stack}`);
+  }
+}
+
+function readOne(log) {
+  const { firstLsn, lastLsn: to } = log;
+  if (to < firstLsn) return;
+  const lsn = firstLsn + below(to - firstLsn + 1);
+  tolerate(`read ${lsn}`, () => {
+    const record = log.read(lsn, { view: below(2) === 0 });
+    if (record.lsn !== lsn) seen.wrong.push(`read ${lsn} gave ${record.lsn}`);
+    cutsOf(record);
+    seen.reads++;
+  });
+}
+
+function scanSome(log) {
+  const reverse = below(2) === 0;
+  tolerate(`scan${reverse ? ' back' : ''}`, () => {
+    const from = Math.max(log.firstLsn, log.lastLsn - below(600));
+    let expected;
+    let cuts;
+    for (const record of log.scan({ from, reverse })) {
+      const here = cutsOf(record);
+      if (expected !== undefined && record.lsn !== expected) seen.wrong.push(`${record.lsn} came for ${expected}`);
+      if (cuts !== undefined && (reverse ? here > cuts : here < cuts)) {
+        seen.wrong.push(`record ${record.lsn} has seen ${here} cuts, the one before ${cuts}`);
+      }
+      expected = record.lsn + (reverse ? -1 : 1);
+      cuts = here;
+      seen.scanned++;
+    }
+  });
+}
+
+/** Whether the log grew, by what is known of it. */
+function look(log) {
+  tolerate('lastLsn', () => {
+    const now = log.lastLsn;
+    if (now < lastLsn) seen.shrinks++;
+    lastLsn = now;
+  });
+}
+
+while (!stop) {
+  let log;
+  tolerate('open', () => {
+    log = RecordLog.openSync(directory, { readOnly: true, mappedBytesMax: Number(mappedBytesMax) });
+  });
+  if (log === undefined) continue;
+  if (seen.openings++ === 0) process.send('open');
+  const turns = below(400);
+  for (let turn = 0; turn < turns && !stop; turn++) {
+    look(log);
+    if (below(20) === 0) scanSome(log);
+    else for (let i = 0; i < 20; i++) readOne(log);
+    await setImmediate();
+  }
+  if (stop) scanSome(log);
+  await log.close();
+}
+process.send(seen);
+process.disconnect();
