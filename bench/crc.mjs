@@ -1,7 +1,7 @@
 /**
  * CRC-32C by `crc32c()`: nanoseconds a call for short inputs, gigabytes a second for long ones.
  *
- * Measured is a loop of calls over 16 inputs in turn (one, where they are long), each kind of call in a loop of its own,
+ * Measured is a loop of calls over 16 inputs in turn, or one long one, each kind of call in a loop of its own,
  * so that the engine can do to each what it would do in a program. Varve is measured over bytes in the core's
  * memory, where mapped files are, and over ordinary buffers, which it has to copy first. Beside it: `@node-rs/crc32`,
  * native code with the processor's instruction; the package crc-32, JavaScript; and node:zlib's crc32, native code

@@ -1,7 +1,7 @@
 /**
  * Opening a log for writing: milliseconds until the first record can be read or appended.
  *
- * Measured is `RecordLog.open` of a log that was closed, with 1 M and with 10 M records of 64 B in sealed segments: what
+ * Measured is `RecordLog.open` of a log that was closed, with 1 M and 10 M records of 64 B in sealed segments: what
  * it takes must not depend on their number. Then the same in a fresh process, where the core is compiled and the
  * bindings are loaded first, and with a segment nearly full whose writer was killed, so that every frame of it is
  * scanned. The result is what the last record holds.

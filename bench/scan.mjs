@@ -3,7 +3,7 @@
  *
  * Measured is one pass over a closed and opened log whose files are in the page cache; each payload's length and three
  * of its bytes go into a sum. `scan()` gives records that stay valid (a run of them shares one copy), `view: true`
- * gives parts of a private mapping. Beside it: the log written by hand, whose payloads are valid only until the next one.
+ * gives parts of a private mapping. Beside it: the log written by hand, whose payloads are valid until the next one.
  */
 import { RecordLog } from '../dist/esm/index.js';
 import { HandLog } from './lib/hand-log.mjs';

@@ -27,11 +27,10 @@ async function makeLog(): Promise<string> {
   return directory;
 }
 
-/** What stands in the segments of a store. The bytes are copied, as they live for a step only. */
+/** What stands in the segments of a store. */
 function piecesOf(directory: string): FramePiece[][] {
   const inspector = inspectorOf(directory);
-  return inspector.segments().map((segment) => inspector.read(segment.path, (file) =>
-    [...framesOf(file, segment)].map((piece) => ({ ...piece, bytes: piece.bytes.slice() }))));
+  return inspector.segments().map((segment) => inspector.read(segment.path, (file) => [...framesOf(file, segment)]));
 }
 
 function copyOf(directory: string): string {

@@ -5,6 +5,10 @@ import { loadavg } from 'node:os';
 import { hashOf } from './measure.mjs';
 import { Places } from './places.mjs';
 
+function unjudged(row) {
+  return { ...row, floors: row.floors.map((floor) => ({ ...floor, met: undefined })) };
+}
+
 process.once('message', async ({ name, directory, smoke, rounds }) => {
   const topic = await import(new URL(`../${name}.mjs`, import.meta.url).href);
   const begun = performance.now();
@@ -18,7 +22,7 @@ process.once('message', async ({ name, directory, smoke, rounds }) => {
     load: loadavg()[0],
     hash: hashOf(rows),
     // A few hundred records measure the engine's start, which no floor is about.
-    rows: smoke ? rows.map((row) => ({ ...row, floors: row.floors.map((floor) => ({ ...floor, met: undefined })) })) : rows,
+    rows: smoke ? rows.map(unjudged) : rows,
     notes,
   });
   // What a peer keeps open must not keep the run from going on.

@@ -3,7 +3,8 @@
  * full, each with a header of 16 bytes (checksum, size, number, kind) and a CRC-32C by the package crc-32.
  *
  * It does less than varve: what is in its buffer dies with the process, there is no index, no recovery, no rotation,
- * and no other process sees a record before its buffer is full. The checksum covers the payload and, as its seed, the size.
+ * and no other process sees a record before its buffer is full. The checksum covers the payload and, as its seed, the
+ * size.
  */
 import { closeSync, fdatasyncSync, openSync, readSync, writeSync } from 'node:fs';
 

@@ -44,8 +44,10 @@ export class Interrupted extends Error {
 /** The exit code of an error. */
 export function exitOf(error: unknown): Exit {
   if (error instanceof Interrupted) return Exit.Interrupted;
-  if (VarveError.is(error) && (error.kind === 'corruption' || error.code === 'ERR_VARVE_FORMAT')) return Exit.Corrupt;
-  return Exit.Misuse;
+  if (!VarveError.is(error)) return Exit.Misuse;
+  // A fault was found in a foreign file; without one, it is the user's wish that the foreign format cannot express.
+  const isFault = error.code === 'ERR_VARVE_FORMAT' && 'fault' in error.details;
+  return error.kind === 'corruption' || isFault ? Exit.Corrupt : Exit.Misuse;
 }
 
 /** What is printed about an error: lines without a newline at their end. */
@@ -56,6 +58,9 @@ export function describeError(error: unknown): string[] {
   if (error instanceof Interrupted) return ['varve: interrupted'];
   if (!(error instanceof Error)) return [`varve: ${String(error)}`];
   const { code } = error as NodeJS.ErrnoException;
-  if (code !== 'ERR_VARVE_INTERNAL' && typeof code === 'string') return [`varve: ${code}: ${error.message}`];
+  if (code !== 'ERR_VARVE_INTERNAL' && typeof code === 'string') {
+    // Node's own messages begin with the code.
+    return [`varve: ${error.message.startsWith(`${code}: `) ? '' : `${code}: `}${error.message}`];
+  }
   return [`varve: ${error.stack ?? error.message}`];
 }

@@ -41,6 +41,7 @@ export interface DwalSource {
 }
 
 const MAGIC_BYTES = Buffer.from('DWAL');
+const NO_BYTES = new Uint8Array(0);
 const SEARCH_BYTES = 1 << 20;
 
 /** The records of a directory. To be iterated once. */
@@ -71,7 +72,7 @@ export class DwalReader implements DwalSource, Iterable<DwalRecord> {
   }
 
   /**
-   * Gives each record, with bytes of its own.
+   * Gives each record. Its bytes never change; they share a buffer of 1 MiB with those of its neighbours.
    *
    * Errors while iterating: ERR_VARVE_FORMAT with details {path, offset, fault}, ERR_VARVE_IO
    */
@@ -115,8 +116,8 @@ export class DwalReader implements DwalSource, Iterable<DwalRecord> {
     const record: DwalRecord = {
       txid: header.txid,
       kind: header.kind,
-      key: frame.slice(DWAL_HEADER_BYTES, payloadAt),
-      payload: frame.slice(payloadAt, payloadAt + header.payloadBytes),
+      key: header.keyBytes === 0 ? NO_BYTES : frame.subarray(DWAL_HEADER_BYTES, payloadAt),
+      payload: frame.subarray(payloadAt, payloadAt + header.payloadBytes),
     };
     return { record, frameBytes: header.bytes };
   }

@@ -53,8 +53,14 @@ export interface DwalHeader {
   readonly bytes: number;
 }
 
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+/** The 32 bits at `at`; for a record's few fields this is faster than a DataView. */
+function u32(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+}
+
+/** The 64 bits at `at` as a number, exact to 2^53 - 1. */
+function u64(bytes: Uint8Array, at: number): number {
+  return u32(bytes, at) + u32(bytes, at + 4) * 2 ** 32;
 }
 
 function problem(fault: DwalFault, message: string): DwalProblem {
@@ -86,32 +92,30 @@ export function checkDwalHeader(bytes: Uint8Array, room: number): DwalHeader | D
   if (room < DWAL_HEADER_BYTES || bytes.length < DWAL_HEADER_BYTES) {
     return problem('truncated', `the file ends after ${room} of a frame header's ${DWAL_HEADER_BYTES} bytes`);
   }
-  const view = viewOf(bytes);
-  const magic = view.getUint32(0, true);
-  if (magic !== DWAL_MAGIC) return problem('magic', `the magic is ${hex(bytes.subarray(0, 4))} instead of 44 57 41 4c`);
-  const version = view.getUint16(4, true);
+  if (u32(bytes, 0) !== DWAL_MAGIC) return problem('magic', `the magic is ${hex(bytes.subarray(0, 4))} instead of 44 57 41 4c`);
+  const version = bytes[4]! | (bytes[5]! << 8);
   if (version !== VERSION) return problem('version', `the version is ${version}; only ${VERSION} is known`);
   const kind = bytes[6]!;
   if (!isDwalKind(kind)) return problem('type', `the type is ${kind} instead of 0, 1 or 2`);
   if (bytes[7] !== 0) return problem('flags', `the flags are ${bytes[7]} instead of 0`);
-  const keyBytes = view.getUint32(16, true);
+  const keyBytes = u32(bytes, 16);
   if (keyBytes > DWAL_KEY_BYTES_MAX) {
     return problem('key-length', `the key has ${keyBytes} bytes; at most ${DWAL_KEY_BYTES_MAX} are allowed`);
   }
-  const payloadBytes = view.getUint32(20, true);
+  const payloadBytes = u32(bytes, 20);
   if (payloadBytes > DWAL_PAYLOAD_BYTES_MAX) {
     return problem(
       'payload-length', `the payload has ${payloadBytes} bytes; at most ${DWAL_PAYLOAD_BYTES_MAX} are allowed`);
   }
   const total = DWAL_HEADER_BYTES + keyBytes + payloadBytes + DWAL_CRC_BYTES;
   if (total > room) return problem('truncated', `the file ends after ${room} of a frame's ${total} bytes`);
-  return { kind, txid: Number(view.getBigUint64(8, true)), keyBytes, payloadBytes, bytes: total };
+  return { kind, txid: u64(bytes, 8), keyBytes, payloadBytes, bytes: total };
 }
 
 /** Checks the checksum of a whole frame. */
 export function checkDwalCrc(frame: Uint8Array): DwalProblem | undefined {
   const end = frame.length - DWAL_CRC_BYTES;
-  const stored = viewOf(frame).getUint32(end, true);
+  const stored = u32(frame, end);
   const computed = crc32c(frame.subarray(0, end));
   if (stored === computed) return undefined;
   return problem('crc', `the CRC-32C is ${stored.toString(16)} but the bytes give ${computed.toString(16)}`);
@@ -125,7 +129,7 @@ export function dwalFrameBytes(record: DwalRecord): number {
 /** Writes a record's frame at the start of `target`, which has room for it; returns its bytes. */
 export function encodeDwal(record: DwalRecord, target: Uint8Array): number {
   const { key, payload } = record;
-  const view = viewOf(target);
+  const view = new DataView(target.buffer, target.byteOffset, target.length);
   view.setUint32(0, DWAL_MAGIC, true);
   view.setUint16(4, VERSION, true);
   target[6] = record.kind;

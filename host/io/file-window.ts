@@ -19,7 +19,10 @@ export class FileWindow {
     this.file = file;
   }
 
-  /** Returns [offset, offset + count) of the file, shorter at its end; valid until the next call. */
+  /**
+   * Returns [offset, offset + count) of the file, shorter at its end. What was returned stays as it is, for as long as
+   * anyone holds it, and holds a mebibyte with it.
+   */
   at(offset: number, count: number): Uint8Array<ArrayBuffer> {
     if (offset < this.start || offset + count > this.end) this.fill(offset, count);
     const from = offset - this.start;
@@ -28,10 +31,7 @@ export class FileWindow {
 
   private fill(offset: number, count: number): void {
     const rest = Math.max(0, this.file.size() - offset);
-    const want = Math.min(rest, Math.max(count, CHUNK_BYTES));
-    // A single large record is no reason to keep a large buffer for the rest of the file.
-    const { length } = this.buffer;
-    if (length < want || length > Math.max(count, CHUNK_BYTES)) this.buffer = new Uint8Array(want);
+    this.buffer = new Uint8Array(Math.min(rest, Math.max(count, CHUNK_BYTES)));
     this.start = offset;
     this.end = offset + this.file.read(this.buffer, offset);
   }

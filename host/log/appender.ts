@@ -71,7 +71,9 @@ export abstract class Appender {
   protected nextPosition: number;
   /** Sealed segments that no sync has covered yet. */
   protected readonly unsynced = new Set<Segment>();
-  protected directoryDirty = false;
+  /** Names that were made in the directory, and how many of them a sync has covered. */
+  protected namesMade = 0;
+  protected namesSynced = 0;
   private wakePending = false;
 
   constructor(context: LogContext, pool: SegmentPool, recovered: Recovered, segmentBytes: number) {
@@ -309,7 +311,7 @@ export abstract class Appender {
       writeHeader(core, view.base, header);
       view.setEnd(0, FRAMES_OFFSET, this.epoch);
       segment.noteEnd();
-      this.directoryDirty = true;
+      this.namesMade++;
       return segment;
     } catch (error) {
       file?.close();

@@ -52,6 +52,8 @@ export class ControlFile {
       return new ControlFile(context, file);
     } catch (error) {
       file.close();
+      // An empty file would pass for a store whose page is damaged.
+      if (!exists) context.storage.remove(path);
       throw error;
     }
   }

@@ -57,9 +57,11 @@ function isContinuation(before: Segment | undefined, segment: Segment): boolean 
 function findPrefix(segments: readonly Segment[], pool: SegmentPool, marks: Marks | undefined): Prefix {
   const first = segments[0];
   const prefix: Prefix = {
-    at: -1, lastLsn: (first?.baseLsn ?? marks?.firstLsn ?? 1) - 1, offset: FRAMES_OFFSET, status: Status.Ok, scanned: 0,
+    at: -1, lastLsn: (marks?.firstLsn ?? first?.baseLsn ?? 1) - 1, offset: FRAMES_OFFSET, status: Status.Ok, scanned: 0,
     epoch: 0,
   };
+  // Where the oldest segment is missing, nothing follows on nothing.
+  if (first !== undefined && first.baseLsn > prefix.lastLsn + 1) return { ...prefix, status: Status.BadLsn };
   const keepLsn = marks?.truncateLsn;
   for (const [at, segment] of segments.entries()) {
     if (!isContinuation(segments[at - 1], segment)) return { ...prefix, status: Status.BadLsn };
@@ -119,7 +121,7 @@ export function examine(loaded: Loaded, pool: SegmentPool, marks: Marks | undefi
     }
   }
   const evidence: Evidence = {
-    marks: marksEvidence(marks, segments[0], prefix.lastLsn),
+    marks: marks === undefined ? 'absent' : marks.durableLsn > prefix.lastLsn ? 'beyond' : 'behind',
     rest: restBytes > 0 ? 'bytes' : 'zeros',
     laterFrames,
     laterSegments: laterEvidence(later, headless, pool, marks),
@@ -129,12 +131,6 @@ export function examine(loaded: Loaded, pool: SegmentPool, marks: Marks | undefi
     ...decide(evidence), evidence, at: prefix.at, lastLsn: prefix.lastLsn, offset: prefix.offset, status: prefix.status,
     restBytes, later, headless, scannedRecords: prefix.scanned, epoch: prefix.epoch,
   };
-}
-
-function marksEvidence(marks: Marks | undefined, first: Segment | undefined, lastLsn: number): Evidence['marks'] {
-  if (marks === undefined) return 'absent';
-  const headMissing = first !== undefined && first.baseLsn > marks.firstLsn;
-  return headMissing || marks.durableLsn > lastLsn ? 'beyond' : 'behind';
 }
 
 function laterEvidence(

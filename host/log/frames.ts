@@ -20,7 +20,7 @@ export type FramePiece =
     readonly flags: number; readonly keyBytes: number; readonly payloadBytes: number;
     /** Bytes with padding. */
     readonly stride: number;
-    /** Header, key and payload; valid until the next step. */
+    /** Header, key and payload. */
     readonly bytes: Uint8Array;
   }
   | {
@@ -92,7 +92,7 @@ class Walk {
     let end = offset;
     const lsnMax = lsn + Math.ceil((this.limit - offset) / FRAME_HEADER_BYTES);
     for (let base = offset; base < this.limit; base += SEARCH_BYTES) {
-      // A copy: checking a frame moves the window.
+      // A copy, because words must be aligned.
       const chunk = this.window.at(base, Math.min(SEARCH_BYTES, this.limit - base)).slice();
       const words = new Uint32Array(chunk.buffer, 0, chunk.length >> 2);
       for (let word = 0; word < words.length; word += 2) {

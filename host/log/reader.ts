@@ -33,8 +33,11 @@ export class LogReader {
   private readonly storeKind: number;
   private generation = 0;
   private known = 0;
-  /** The watermark of a dead writer: records that it promised and that were not found are not waited for. */
+  /** What a dead writer told readers: records that it promised and that were not found are not waited for. */
   private stale = -1;
+  private staleFirst = -1;
+  /** Epoch of a writer whose process seems to live but whose watermark is not borne out: another one has its id. */
+  private impostor = 0;
   private closed = false;
 
   /** Errors: ERR_VARVE_NOT_FOUND, ERR_VARVE_FOREIGN_DIRECTORY, ERR_VARVE_NEWER_VERSION, ERR_VARVE_IO */
@@ -72,7 +75,8 @@ export class LogReader {
   /** Whether a writer has the store open now, as far as its process can be seen from here. */
   get live(): boolean {
     const writer = this.page?.writer;
-    return writer !== undefined && writer.open && this.context.storage.alive(writer.pid);
+    return writer !== undefined && writer.open && writer.epoch !== this.impostor
+      && this.context.storage.alive(writer.pid);
   }
 
   /** Loads until nothing changed meanwhile; what was found where no writer lives. */
@@ -84,7 +88,10 @@ export class LogReader {
         if (this.generation === (this.page?.generation ?? 0)) return finding;
       } catch (error) {
         // A segment that was listed may be gone when it is opened.
-        if (attempt === ATTEMPTS || !VarveError.is(error, 'ERR_VARVE_NOT_FOUND')) throw error;
+        const gone = VarveError.is(error, 'ERR_VARVE_NOT_FOUND') && attempt < ATTEMPTS;
+        const denied = VarveError.is(error, 'ERR_VARVE_CORRUPT') && this.live;
+        if (denied) this.impostor = this.page!.writer!.epoch;
+        else if (!gone) throw error;
       }
       this.forget();
       names = this.names();
@@ -109,7 +116,9 @@ export class LogReader {
     for (const segment of loaded.segments) if (!list.includes(segment)) segment.closeFile();
     const last = list.at(-1);
     if (last !== undefined) last.mayChange = true;
-    if (identity !== undefined && this.live) {
+    // A living writer has all segments from the first on.
+    const complete = list[0] === undefined || list[0].baseLsn <= firstLsn;
+    if (identity !== undefined && this.live && complete) {
       this.known = (last?.baseLsn ?? firstLsn) - 1;
       this.follow();
       return undefined;
@@ -120,6 +129,7 @@ export class LogReader {
   /** Examines copies of what is not known to be whole. */
   private examineStill(loaded: Loaded, marks: Parameters<typeof examine>[2]): Finding {
     this.stale = this.page?.lsn ?? -1;
+    this.staleFirst = this.page?.firstLsn ?? -1;
     for (const segment of loaded.segments) segment.still = !segment.synced;
     const finding = examine(loaded, this.pool, marks);
     // Of a log that is only torn, what lies behind the prefix is not part of it; of a corrupt one it may be read.
@@ -175,17 +185,19 @@ export class LogReader {
   refresh(): void {
     const { page } = this;
     if (page === undefined || this.closed) return;
-    const { lsn } = page;
-    const { generation } = page;
+    const { lsn, firstLsn, generation } = page;
     if (generation !== this.generation || generation % 2 !== 0) {
       // While a truncation is under way the reader stays with what it knows; reads re-check every frame.
       if (generation % 2 === 0) this.reload();
       return;
     }
+    if (lsn <= this.known && firstLsn <= (this.segments.first?.baseLsn ?? 0)) return;
+    // No checksum covers these words: what a dead writer left there is not believed, so that damage hides no record.
+    if (lsn === this.stale && firstLsn === this.staleFirst && !this.live) return;
     // Where the whole of what was known was dropped, segments are missing in between.
-    if (page.firstLsn > (this.segments.last?.baseLsn ?? Infinity)) this.reload();
-    else if (lsn > this.known && (lsn !== this.stale || this.live)) this.followOrReload();
-    if (page.firstLsn > (this.segments.first?.baseLsn ?? 0)) this.dropExpired(page.firstLsn);
+    if (firstLsn > (this.segments.last?.baseLsn ?? Infinity)) this.reload();
+    else if (lsn > this.known) this.followOrReload();
+    if (firstLsn > (this.segments.first?.baseLsn ?? 0)) this.dropExpired(firstLsn);
   }
 
   private followOrReload(): void {
@@ -205,8 +217,6 @@ export class LogReader {
 
   private dropExpired(firstLsn: number): void {
     const { list } = this.segments;
-    // After a reset the segment that begins there holds no record that would have led to it.
-    if (firstLsn > (this.segments.last?.baseLsn ?? 0)) this.loadNew();
     while (list.length > 1 && list[1]!.baseLsn <= firstLsn) this.segments.drop(list[0]!);
   }
 

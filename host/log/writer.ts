@@ -25,7 +25,8 @@ interface SyncTarget {
   readonly active: Segment | undefined;
   /** Where the active segment's frames ended. */
   readonly end: number;
-  readonly directory: boolean;
+  /** Names in the directory that it covers; 0 where all were covered before. */
+  readonly names: number;
 }
 
 export class LogWriter extends Appender {
@@ -155,19 +156,15 @@ export class LogWriter extends Appender {
     this.guard(() => {
       for (const segment of target.sealed) segment.stored.syncNow();
       target.active?.stored.syncNow();
-      if (target.directory) this.context.storage.syncDirectoryNow(this.context.directory);
+      if (target.names > 0) this.context.storage.syncDirectoryNow(this.context.directory);
       this.markDurable(target);
     });
     return this.durable.lsn;
   }
 
-  /** What a sync that is submitted now covers; it takes on itself to make the names in the directory durable. */
+  /** What a sync that is submitted now covers. */
   private capture(): SyncTarget {
     const { last } = this.segments;
-    const directory = this.directoryDirty;
-    // Not when the sync is done: the name of a segment that is made meanwhile is not covered. A sync that fails poisons
-    // the log, so nobody misses the flag then.
-    this.directoryDirty = false;
     return {
       lsn: this.lastLsn,
       position: this.position,
@@ -175,7 +172,7 @@ export class LogWriter extends Appender {
       sealed: [...this.unsynced],
       active: this.view !== undefined || last?.synced === false ? last : undefined,
       end: this.view === undefined ? 0 : this.tail,
-      directory,
+      names: this.namesMade > this.namesSynced ? this.namesMade : 0,
     };
   }
 
@@ -195,10 +192,10 @@ export class LogWriter extends Appender {
 
   private async syncTarget(target: SyncTarget): Promise<void> {
     const { active } = target;
-    if (target.sealed.length > 0 || target.directory) {
+    if (target.sealed.length > 0 || target.names > 0) {
       const syncs = target.sealed.map((segment) => segment.stored.sync());
       if (active !== undefined) syncs.push(active.stored.sync());
-      if (target.directory) syncs.push(this.context.storage.syncDirectory(this.context.directory));
+      if (target.names > 0) syncs.push(this.context.storage.syncDirectory(this.context.directory));
       await Promise.all(syncs);
     } else if (active !== undefined) {
       await active.stored.sync();
@@ -209,6 +206,7 @@ export class LogWriter extends Appender {
     for (const segment of target.sealed) {
       if (this.unsynced.delete(segment)) segment.markSynced();
     }
+    this.namesSynced = Math.max(this.namesSynced, target.names);
     // A blocking sync or a truncation that came in between may have gone further.
     if (target.lsn < this.durable.lsn) return;
     this.durable = { lsn: target.lsn, position: target.position };
@@ -260,7 +258,7 @@ export class LogWriter extends Appender {
 
   private closeCleanly(): void {
     this.sealActive();
-    if (this.unsynced.size > 0 || this.directoryDirty || this.durable.lsn !== this.lastLsn) this.syncNow();
+    if (this.unsynced.size > 0 || this.namesMade > this.namesSynced || this.durable.lsn !== this.lastLsn) this.syncNow();
     const { storage } = this.context;
     this.page.writeWriter(
       { epoch: this.epoch, open: false, pid: storage.pid, segmentBytes: this.segmentBytes }, storage.now());

@@ -30,7 +30,7 @@ beforeAll(async () => {
 
 type Json = Record<string, unknown>;
 
-describe('varve check', () => {
+describe.concurrent('varve check', () => {
   it.each([
     ['ok', () => whole, 0, { outcome: 'ok', records: 12, damaged: [], tornBytes: 0 }],
     ['torn', () => torn, 2, { outcome: 'torn', records: 12, damaged: [] }],
@@ -54,7 +54,7 @@ describe('varve check', () => {
   });
 });
 
-describe('varve stat', () => {
+describe.concurrent('varve stat', () => {
   it('shows the store, its writer and its segments', async () => {
     const { code, json } = await varveJson(['stat', whole]);
     const stat = json[0] as Json & { segments: Json[] };
@@ -113,13 +113,13 @@ describe('varve stat', () => {
   });
 });
 
-describe('varve dump', () => {
+describe.concurrent('varve dump', () => {
   it('names every field, in the order of the file', async () => {
     const directory = await makeLog(scratch.path(), [{ payload: 'value', key: 'key', kind: 1 }]);
     const { code, stdout } = await varve(['dump', directory]);
     expect(code).toBe(0);
     expect([...stdout.matchAll(/^\S.*/gm)].map(([line]) => line.replace(/ at .*/, ''))).toEqual([
-      'CONTROL: identity', 'CONTROL: writer', 'CONTROL: marks 0', 'CONTROL: marks 1', 'CONTROL: committed', 'CONTROL: wake',
+      ...['identity', 'writer', 'marks 0', 'marks 1', 'committed', 'wake'].map((group) => `CONTROL: ${group}`),
       ...['header', 'frame 1', 'footer'].map((part) => `00000000000000000001.seg: ${part}`),
     ]);
     expect(stdout).toMatch(/00000000 {2}56 41 52 56 45 53 45 47 {2}magic +"VARVESEG"/);
@@ -134,12 +134,12 @@ describe('varve dump', () => {
     expect(new Set(lines.map(({ schema }) => schema))).toEqual(new Set(['varve.dump.v1']));
     const frames = lines.filter(({ type }) => type === 'frame');
     expect(frames.map(({ lsn }) => lsn)).toEqual([4, 5, 6, 7]);
-    expect(new Set(lines.filter(({ type }) => type === 'segment').map(({ file, name }) => `${String(file)} ${String(name)}`)))
-      .toEqual(new Set(segmentsOf(whole).slice(1, 3).map((path) => basename(path))
-        .flatMap((file) => [`${file} header`, ...(file.endsWith('04.seg') ? [`${file} footer`] : [])])));
+    const [second, third] = segmentsOf(whole).slice(1, 3).map((path) => basename(path));
+    const structures = lines.filter(({ type }) => type === 'segment').map(({ file, name }) => [file, name]);
+    expect(structures).toEqual([[second, 'header'], [second, 'footer'], [third, 'header']]);
     const [first] = frames as [Json & { offset: number; hex: string; fields: Json }];
     const bytes = readFileSync(segmentsOf(whole)[1]!).subarray(first.offset, first.offset + 88).toString('hex');
-    expect(first).toMatchObject({ hex: bytes, fields: { lsn: 4, epoch: 1 }, kind: 0, payloadBytes: RECORDS[3]!.length });
+    expect(first).toMatchObject({ hex: bytes, fields: { lsn: 4, epoch: 1 }, payloadBytes: RECORDS[3]!.length });
   });
 
   it('shows damage where it lies and goes on behind it, with 3', async () => {
@@ -161,7 +161,7 @@ describe('varve dump', () => {
   });
 });
 
-describe('varve repair', () => {
+describe.concurrent('varve repair', () => {
   it('says what it would do, does it, and leaves a log that can be written to', async () => {
     const directory = copyDirectory(gap, scratch.path());
     const before = contents(directory);

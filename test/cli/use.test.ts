@@ -14,7 +14,7 @@ afterAll(() => { scratch.remove(); });
 
 const COMMANDS = ['append', 'cat', 'stat', 'check', 'dump', 'repair', 'import dwal', 'export dwal', 'demo'];
 
-describe('help', () => {
+describe.concurrent('help', () => {
   it('lists every command and the exit codes', async () => {
     const { code, stdout } = await varve(['--help']);
     expect(code).toBe(0);
@@ -43,12 +43,12 @@ describe('help', () => {
   });
 });
 
-describe('wrong use', () => {
+describe.concurrent('wrong use', () => {
   it.each([
     [['frobnicate'], 'varve: unknown command \'frobnicate\'', 'varve --help'],
     [['stat'], 'varve: missing required argument \'dir\'', 'varve stat --help'],
-    [['stat', 'a', 'b'], 'varve: too many arguments for \'stat\'. Expected 1 argument but got 2: a, b.', 'varve stat --help'],
-    [['cat', 'a', '--frob'], 'varve: unknown option \'--frob\'', 'varve cat --help'],
+    [['stat', 'a', 'b'], 'varve: too many arguments for \'stat\'. Expected 1 argument but got 2', 'varve stat --help'],
+    [['cat', 'a', '--quux'], 'varve: unknown option \'--quux\'', 'varve cat --help'],
     [['cat', 'a', '--limit', '-1'], 'varve: option \'--limit <n>\' argument \'-1\' is invalid. It must be an integer, at '
       + 'least 0.', 'varve cat --help'],
     [['append', 'a', '--segment-size', '3T'], 'varve: option \'--segment-size <size>\' argument \'3T\' is invalid. It must '
@@ -62,7 +62,7 @@ describe('wrong use', () => {
   });
 });
 
-describe('a missing store', () => {
+describe.concurrent('a missing store', () => {
   it.each(['cat', 'stat', 'check', 'dump', 'repair'])('is refused by %s with 1, and nothing is made', async (command) => {
     const parent = scratch.directory({ mine: 'x' });
     const { code, stdout, stderr } = await varve([command, join(parent, 'none')]);
@@ -75,7 +75,7 @@ describe('a missing store', () => {
   });
 });
 
-describe('varve demo', () => {
+describe.concurrent('varve demo', () => {
   it('does the main job on another data set and keeps the files', async () => {
     const input = join(scratch.directory({ 'in.ndjson': '{"a":1}\n{"a":"ü"}\n\n[3]\n' }), 'in.ndjson');
     const directory = scratch.path();

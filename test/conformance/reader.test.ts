@@ -146,6 +146,22 @@ onEach('reading without a writer', (make, kind) => {
     expect(fixture.names().map((name) => [name, Buffer.from(fixture.bytes(name)).toString('latin1')])).toEqual(before);
   });
 
+  it('does not mistake another process with the dead writer\'s id for a writer', async () => {
+    const fixture = make();
+    const log = await fixture.open({ segmentBytes: 65536 });
+    appendAll(log, texts(30, 5000));
+    await log.sync();
+    appendAll(log, texts(30, 5000, 31));
+    const left = fixture.afterCrash();
+    // What a power cut can leave: CONTROL tells of records that never reached the disk.
+    for (const name of left.segmentNames().slice(3)) left.remove(name);
+    const reader = left.openReader();
+    expect(reader.lastLsn).toBe(36);
+    expect(textsOf(reader)).toEqual(texts(36, 5000));
+    left.remove(left.segmentNames()[0]!);
+    expect(left.openReader().recovery).toMatchObject({ outcome: 'corrupt' });
+  });
+
   it('refuses every write', async () => {
     const fixture = make();
     const log = await fixture.open();

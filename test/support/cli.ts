@@ -13,6 +13,8 @@ export interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
+  /** Standard output, undecoded. */
+  readonly bytes: Buffer;
   readonly stderr: string;
 }
 
@@ -32,14 +34,13 @@ export function ended(child: ChildProcessWithoutNullStreams): Promise<Ended> {
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code, signal) => {
-      resolve({
-        code, signal, stdout: Buffer.concat(stdout).toString('latin1'), stderr: Buffer.concat(stderr).toString('utf8'),
-      });
+      const bytes = Buffer.concat(stdout);
+      resolve({ code, signal, stdout: bytes.toString(), bytes, stderr: Buffer.concat(stderr).toString() });
     });
   });
 }
 
-/** Runs a command to its end with `input` as its standard input; standard output is given as latin1. */
+/** Runs a command to its end with `input` as its standard input. */
 export function varve(args: readonly string[], input: Uint8Array | string = ''): Promise<Ended> {
   const child = start(args);
   const end = ended(child);
@@ -50,7 +51,7 @@ export function varve(args: readonly string[], input: Uint8Array | string = ''):
 /** Runs a command and reads what it prints as JSON, a value a line. */
 export async function varveJson(args: readonly string[], input = ''): Promise<Ended & { readonly json: unknown[] }> {
   const end = await varve([...args, '--json'], input);
-  const lines = Buffer.from(end.stdout, 'latin1').toString('utf8').split('\n');
+  const lines = end.stdout.split('\n');
   return { ...end, json: lines.slice(0, -1).map((line) => JSON.parse(line) as unknown) };
 }
 

@@ -43,6 +43,13 @@ export class Disassembly {
     return body;
   }
 
+  /** Returns the instructions of a function by its index, as `calls` gives them. */
+  body(index: number): string[] {
+    const body = this.bodies.get(index);
+    if (body === undefined) throw new Error(`no function ${index}`);
+    return body;
+  }
+
   /** Counts the instructions whose name is `opcode`: 'i64.atomic.load'. */
   count(name: string, opcode: string): number {
     return this.instructions(name).filter((line) => line === opcode || line.startsWith(`${opcode} `)).length;

@@ -13,6 +13,8 @@ const below = integers(Number(seed));
 const tally = { appended: 0, cuts: 0, drops: 0, rotations: 0, openings: 0, lastLsn: 0 };
 let stop = false;
 process.on('message', () => { stop = true; });
+// A test that has failed is not waited for.
+process.on('disconnect', () => process.exit());
 
 function payload(lsn) {
   const filler = String(lsn % 10).repeat(lsn * 7 % 400);

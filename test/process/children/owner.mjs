@@ -12,6 +12,7 @@ try {
   const { lastLsn } = log;
   for (let i = 0; i < Number(count); i++) log.appendBatch([recordOf(lastLsn + i, 0)]);
   process.send({ lastLsn: log.lastLsn });
+  process.on('disconnect', () => process.exit());
   process.on('message', async () => {
     await log.close();
     process.disconnect();

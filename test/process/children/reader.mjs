@@ -15,6 +15,8 @@ const seen = { reads: 0, scanned: 0, overtaken: 0, shrinks: 0, openings: 0, wron
 let stop = false;
 let lastLsn = 0;
 process.on('message', () => { stop = true; });
+// A test that has failed is not waited for.
+process.on('disconnect', () => process.exit());
 
 /** The number of cuts that a record carries; notes what is wrong with it. */
 function cutsOf({ lsn, payload }) {

@@ -15,6 +15,7 @@ const note = (...words) => writeSync(journal, `${words.join(' ')}\n`);
 const below = integers(Number(seed));
 let serial = Number(firstSerial);
 
+process.on('disconnect', () => process.exit());
 process.send('opening');
 const log = RecordLog.openSync(directory, { segmentBytes: 131072, mappedBytesMax: 1 << 20 });
 note('open', log.firstLsn, log.lastLsn);
