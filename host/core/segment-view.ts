@@ -142,8 +142,8 @@ export class SegmentView {
   }
 
   /**
-   * Returns the header that makes the valid frame at `offset` the last one of its batch, or `undefined` where it is that
-   * already. Changes nothing.
+   * Returns the header that makes the valid frame at `offset` the last one of its batch, or `undefined` where it is
+   * that already. Changes nothing.
    */
   endedBatchHeader(offset: number): Uint8Array | undefined {
     const { bytes } = this.core.memory;

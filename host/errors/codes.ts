@@ -103,7 +103,7 @@ export const ERROR_CODES = {
   },
   ERR_VARVE_FORMAT: {
     kind: 'format',
-    means: 'A foreign file that was to be imported does not follow its format.',
+    means: 'A foreign file that was to be imported does not follow its format, or a record cannot be exported to it.',
     next: 'See `details` for file and offset; check the file with the program that wrote it.',
   },
   ERR_VARVE_INTERNAL: {

@@ -48,8 +48,8 @@ export function mapFile(
     const name = errnoName(-at);
     throw refused('mmap', file.path, name, CANNOT.has(name) ? 'ERR_VARVE_UNSUPPORTED' : undefined);
   }
-  // Without this, a fault reads ahead, which makes large folios, and every store into a clean page of a large folio then
-  // marks the whole folio dirty: several times the price of the store on Linux 6.16 and later with ext4.
+  // Without this, a fault reads ahead, which makes large folios, and every store into a clean page of a large folio
+  // then marks the whole folio dirty: several times the price of the store on Linux 6.16 and later with ext4.
   if (writable) posix().madvise(at, length, ADVICE.random);
   const mapping = new FileMapping(file.path, memory, address, length, writable);
   mappings.set(address, mapping);

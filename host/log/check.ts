@@ -1,8 +1,10 @@
 /**
  * Checking every frame of a log, in the core alone, and saying what is damaged. Changes nothing.
  */
+import { dirname, join } from 'node:path';
 import { Kind, Status } from '../generated/abi.ts';
 import type { Finding } from './examine.ts';
+import { segmentName } from './names.ts';
 import { kindAt, sizeAt } from './record.ts';
 import type { Segment } from './segment.ts';
 import { statusName, type SegmentSet } from './segments.ts';
@@ -69,7 +71,9 @@ export function checkLog(
     done += segment.dataEnd;
     options.onProgress?.(done, total);
   }
+  noteGaps(list, tally);
   if (finding?.outcome === 'corrupt') noteFinding(list, finding, tally);
+  tally.damaged.sort((a, b) => a.lsn - b.lsn);
   const torn = finding?.outcome === 'cut' || finding?.outcome === 'truncate';
   const here = list[finding?.at ?? -1];
   return {
@@ -123,20 +127,54 @@ function noteLost(
   }
 }
 
+/** Records between two segments: a file is gone, or the end of one. */
+function noteGaps(list: readonly Segment[], tally: Tally): void {
+  for (const [at, segment] of list.entries()) {
+    const next = list[at + 1];
+    if (next !== undefined && next.baseLsn > segment.lastLsn + 1) noteMissing(segment, next.baseLsn - 1, tally);
+  }
+}
+
+/** Records behind the last one of `before` that should be there, up to `lastLsn`. */
+function noteMissing(before: Segment, lastLsn: number, tally: Tally): void {
+  const lsn = before.lastLsn + 1;
+  // A segment whose footer says that it is whole cannot be what the records are missing from.
+  const whole = before.footer !== undefined && before.footer.records === before.records;
+  tally.damaged.push({
+    lsn,
+    records: Math.max(1, lastLsn - lsn + 1),
+    segment: whole ? lsn : before.baseLsn,
+    path: whole ? join(dirname(before.path), segmentName(lsn)) : before.path,
+    offset: whole ? 0 : before.dataEnd,
+    status: statusName(Status.Absent),
+  });
+}
+
 /** What opening found missing or damaged and no segment's own frames can show. */
 function noteFinding(list: readonly Segment[], finding: Finding, tally: Tally): void {
   const lsn = finding.lastLsn + 1;
   if (tally.damaged.some((damage) => damage.lsn === lsn)) return;
   const here = list[finding.at];
-  const next = finding.later[0];
-  const file = finding.headless[0];
-  tally.damaged.push({
-    lsn,
-    records: next !== undefined && next.baseLsn > lsn ? next.baseLsn - lsn : 1,
-    segment: here?.baseLsn ?? file?.baseLsn ?? 0,
-    path: here?.path ?? file?.path ?? '',
-    offset: finding.offset,
-    status: statusName(finding.status),
-  });
-  tally.damaged.sort((a, b) => a.lsn - b.lsn);
+  const first = list[0] ?? finding.headless[0];
+  if (here === undefined) {
+    tally.damaged.push({
+      lsn,
+      records: Math.max(1, (list[0]?.baseLsn ?? finding.durableLsn + 1) - lsn),
+      segment: first?.baseLsn ?? lsn,
+      path: first?.path ?? '',
+      offset: 0,
+      status: statusName(Status.Absent),
+    });
+  } else if (finding.status === Status.Ok || finding.status === Status.Absent) {
+    noteMissing(here, finding.durableLsn, tally);
+  } else {
+    tally.damaged.push({
+      lsn,
+      records: 1,
+      segment: here.baseLsn,
+      path: here.path,
+      offset: finding.offset,
+      status: statusName(finding.status),
+    });
+  }
 }

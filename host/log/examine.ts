@@ -31,6 +31,8 @@ export interface Finding {
   readonly scannedRecords: number;
   /** Highest epoch seen. */
   readonly epoch: number;
+  /** The durable LSN that the marks of CONTROL name; 0 where they are absent. */
+  readonly durableLsn: number;
 }
 
 interface Prefix {
@@ -45,6 +47,16 @@ interface Prefix {
 /** Where frames may stand in a segment: before its footer, if it has one, else in the whole file. */
 function frameLimit(segment: Segment): number {
   return segment.footer?.dataEnd ?? segment.mapping!.length;
+}
+
+/** Finds the longest valid prefix of one segment; returns why the next frame is not valid. */
+export function scanSegment(segment: Segment, pool: SegmentPool): number {
+  const view = pool.view(segment);
+  // What a crash left is cold as a rule; a mapping for writing is not read ahead.
+  if (!segment.still) segment.mapping!.advise(0, segment.mapping!.length, 'willneed');
+  const status = view.recover(frameLimit(segment), segment.footer?.records ?? 0xffffffff);
+  segment.noteEnd();
+  return status;
 }
 
 function isContinuation(before: Segment | undefined, segment: Segment): boolean {
@@ -68,10 +80,8 @@ function findPrefix(segments: readonly Segment[], pool: SegmentPool, marks: Mark
     prefix.at = at;
     prefix.status = Status.Ok;
     if (!segment.synced) {
-      const view = pool.view(segment);
-      const limit = frameLimit(segment);
-      prefix.status = view.recover(limit, segment.footer?.records ?? 0xffffffff);
-      segment.noteEnd();
+      prefix.status = scanSegment(segment, pool);
+      const view = segment.view!;
       prefix.scanned += view.records;
       // Behind the last frame of a segment without a footer, zeros are what belongs there.
       if (prefix.status === Status.Absent || prefix.status === Status.Ok) {
@@ -92,14 +102,11 @@ function findPrefix(segments: readonly Segment[], pool: SegmentPool, marks: Mark
 /** Whether a segment shows that a sync had covered everything before it. */
 function showsSync(segment: Segment, pool: SegmentPool): boolean {
   if (segment.synced) return true;
-  const view = pool.view(segment);
-  const limit = frameLimit(segment);
-  view.recover(limit, 0xffffffff);
+  scanSegment(segment, pool);
+  const view = segment.view!;
   if (view.resultDurable > 0) return true;
-  view.findLater(FRAMES_OFFSET, limit, 0);
-  const synced = view.resultDurable > 0;
-  segment.noteEnd();
-  return synced;
+  view.findLater(FRAMES_OFFSET, frameLimit(segment), 0);
+  return view.resultDurable > 0;
 }
 
 /** Finds prefix and evidence, and decides. */
@@ -130,6 +137,7 @@ export function examine(loaded: Loaded, pool: SegmentPool, marks: Marks | undefi
   return {
     ...decide(evidence), evidence, at: prefix.at, lastLsn: prefix.lastLsn, offset: prefix.offset, status: prefix.status,
     restBytes, later, headless, scannedRecords: prefix.scanned, epoch: prefix.epoch,
+    durableLsn: marks?.durableLsn ?? 0,
   };
 }
 

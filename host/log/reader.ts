@@ -11,7 +11,7 @@ import type { StoreIdentity } from '../core/control-page.ts';
 import { VarveError } from '../errors/varve-error.ts';
 import { FRAMES_OFFSET, Status } from '../generated/abi.ts';
 import { ControlFile, requireKind } from './control.ts';
-import { examine, type Finding } from './examine.ts';
+import { examine, scanSegment, type Finding } from './examine.ts';
 import { holdsStore, loadSegments, refuseForeign, type Loaded } from './load.ts';
 import { baseLsnOf } from './names.ts';
 import type { SegmentPool } from './pool.ts';
@@ -133,8 +133,9 @@ export class LogReader {
     for (const segment of loaded.segments) segment.still = !segment.synced;
     const finding = examine(loaded, this.pool, marks);
     // Of a log that is only torn, what lies behind the prefix is not part of it; of a corrupt one it may be read.
-    if (finding.outcome !== 'corrupt') {
-      for (const segment of finding.later) this.segments.drop(segment);
+    for (const segment of finding.later) {
+      if (finding.outcome !== 'corrupt') this.segments.drop(segment);
+      else if (!segment.synced) scanSegment(segment, this.pool);
     }
     this.known = finding.outcome === 'corrupt' ? this.segments.last?.lastLsn ?? finding.lastLsn : finding.lastLsn;
     return finding;

@@ -237,8 +237,8 @@ function recoverLoaded(
 }
 
 /**
- * Generations are even while nothing is under way, and rise with each cut. No checksum covers the word: what cannot be a
- * generation is none.
+ * Generations are even while nothing is under way, and rise with each cut. No checksum covers the word: what cannot be
+ * a generation is none.
  */
 function nextGeneration(before: number, cut: boolean): number {
   const valid = Number.isSafeInteger(before) && before >= 0 && before < 2 ** 52 ? before : 0;
@@ -284,9 +284,9 @@ export interface Replacement {
 }
 
 /**
- * Writes what stays of a segment when everything behind `lsn`, which it holds or directly follows, is cut: a file of its
- * own, synced. The old one must not be changed: whoever has it mapped, as a view or in another process, would see pages
- * vanish under him when it is trimmed later, and die.
+ * Writes what stays of a segment when everything behind `lsn`, which it holds or directly follows, is cut: a file of
+ * its own, synced. The old one must not be changed: whoever has it mapped, as a view or in another process, would see
+ * pages vanish under him when it is trimmed later, and die.
  *
  * Errors: ERR_VARVE_DISK_FULL, ERR_VARVE_CORRUPT, ERR_VARVE_IO; nothing was changed then
  */

@@ -112,6 +112,8 @@ export class Scanner implements IterableIterator<LogRecord, undefined> {
     const segment = lsn > this.uncut ? undefined : this.segments.find(lsn);
     const view = segment === undefined ? undefined : this.segments.pool.view(segment);
     if (segment !== undefined && lsn - segment.baseLsn < view!.records) return segment;
+    const missing = lsn > this.uncut ? undefined : this.segments.missing(lsn);
+    if (missing !== undefined) throw missing;
     throw new VarveError('ERR_VARVE_TRUNCATED',
       `record ${lsn} was cut off or dropped while the log was being scanned; start again from firstLsn or lastLsn`,
       { lsn });

@@ -70,7 +70,21 @@ export class SegmentSet {
     if (this.hit === segment) this.hit = undefined;
   }
 
+  /** The error for a record that lies between two segments: a file is gone, or its end is. */
+  missing(lsn: number): VarveError | undefined {
+    const after = this.list.find((segment) => segment.baseLsn > lsn);
+    const before = this.list.findLast((segment) => segment.baseLsn <= lsn);
+    if (after === undefined || before === undefined || lsn <= before.lastLsn) return undefined;
+    const { path, baseLsn, dataEnd: offset } = before;
+    return new VarveError('ERR_VARVE_CORRUPT',
+      `record ${lsn} is missing: ${path} ends at ${before.lastLsn} and the next segment begins at ${after.baseLsn}; `
+      + 'restore a copy, or run `varve check` and `varve repair`',
+      { path, segment: baseLsn, offset, lsn, status: statusName(Status.Absent) });
+  }
+
   private outOfRange(lsn: number): VarveError {
+    const missing = this.missing(lsn);
+    if (missing !== undefined) return missing;
     const firstLsn = this.first?.baseLsn ?? 1;
     const view = this.last?.view;
     const lastLsn = this.last === undefined ? 0 : this.last.baseLsn + (view?.records ?? this.last.records) - 1;

@@ -258,7 +258,8 @@ export class LogWriter extends Appender {
 
   private closeCleanly(): void {
     this.sealActive();
-    if (this.unsynced.size > 0 || this.namesMade > this.namesSynced || this.durable.lsn !== this.lastLsn) this.syncNow();
+    const named = this.namesMade === this.namesSynced;
+    if (!named || this.unsynced.size > 0 || this.durable.lsn !== this.lastLsn) this.syncNow();
     const { storage } = this.context;
     this.page.writeWriter(
       { epoch: this.epoch, open: false, pid: storage.pid, segmentBytes: this.segmentBytes }, storage.now());

@@ -105,16 +105,25 @@ export function checkKind(name: string, value: unknown): number {
   return integer(name, value, 0, KIND_MAX);
 }
 
-/** Checks one element of a batch. */
-export function checkRecord(name: string, value: unknown): RecordInput {
+function isData(value: unknown): boolean {
+  return typeof value === 'string' || value instanceof Uint8Array;
+}
+
+function isKind(value: unknown): boolean {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= KIND_MAX;
+}
+
+/** Checks the element at `index` of a batch; names are made only for an error. */
+export function checkRecord(index: number, value: unknown): RecordInput {
   if (typeof value === 'string' || value instanceof Uint8Array) return { payload: value };
+  const name = () => `records[${index}]`;
   if (typeof value !== 'object' || value === null || !('payload' in value)) {
-    throw wrongType(name, 'bytes, text, or {payload, kind?, key?}', value);
+    throw wrongType(name(), 'bytes, text, or {payload, kind?, key?}', value);
   }
   const record = value as RecordInput;
-  checkData(`${name}.payload`, record.payload);
-  if (record.kind !== undefined) checkKind(`${name}.kind`, record.kind);
-  if (record.key !== undefined) checkData(`${name}.key`, record.key);
+  if (!isData(record.payload)) checkData(`${name()}.payload`, record.payload);
+  if (record.kind !== undefined && !isKind(record.kind)) checkKind(`${name()}.kind`, record.kind);
+  if (record.key !== undefined && !isData(record.key)) checkData(`${name()}.key`, record.key);
   return record;
 }
 

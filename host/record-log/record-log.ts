@@ -201,7 +201,7 @@ export class RecordLog {
     const checked = new Array<RecordInput>(records.length);
     for (let i = 0; i < records.length; i++) {
       const record: unknown = records[i];
-      checked[i] = record instanceof Uint8Array ? { payload: record } : checkRecord(`records[${i}]`, record);
+      checked[i] = record instanceof Uint8Array ? { payload: record } : checkRecord(i, record);
     }
     const lastLsn = writable.appendBatch(checked);
     return { firstLsn: lastLsn - records.length + 1, lastLsn };
