@@ -1,5 +1,5 @@
 /**
- * Each bit of a small store flipped in turn, in a store that its writer closed and in one that a crash left open. For
+ * Each bit of a small store that a crash left open flipped in turn, and each third one of a store that was closed. For
  * each region it is stated what opening for writing does and how many intact records must still be readable, by the
  * writer and by a reader. Nowhere may anything be read that was not written, be missing without a word, or crash.
  *
@@ -172,7 +172,7 @@ for (const closed of [false, true]) {
 
     for (const region of regions) {
       it(`survives each flip in ${region.name}`, async () => {
-        for (let bit = 0; bit < (region.to - region.from) * 8; bit += region.every ?? 1) {
+        for (let bit = 0; bit < (region.to - region.from) * 8; bit += region.every ?? (closed ? 3 : 1)) {
           const at = region.from + (bit >> 3);
           const copy = disk.clone();
           const byte = copy.read(region.path)![at]! ^ (1 << (bit & 7));
@@ -185,7 +185,7 @@ for (const closed of [false, true]) {
             const damaged = bit % 16 === 0 ? copy.clone() : undefined;
             const writing = copy.storage({ pid: 8 });
             const refused = judgeWriter(() => RecordLog.openSync(DIRECTORY, { ...options, storage: writing }), region,
-              () => copy.digest());
+              () => (bit % 5 === 0 ? copy.digest() : ''));
             if (refused) tally.refused++;
             copy.check();
             if (refused && damaged !== undefined && /record/.test(region.name)) await repaired(damaged, region);

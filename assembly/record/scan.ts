@@ -4,7 +4,7 @@
  * Nothing at or behind `dataEnd` is touched, nothing is written but the scratch area. A result stands in the scratch
  * area until the next call.
  */
-import { INDEX_SHIFT, Kind } from '../abi/limits';
+import { FRAMES_OFFSET, INDEX_SHIFT, Kind } from '../abi/limits';
 import { SCRATCH_OFFSET } from '../abi/memory';
 import { Status } from '../abi/status';
 import { FRAME_HEADER_BYTES, Frame, INFO_KIND_SHIFT, frameStride } from '../layout/frame';
@@ -22,7 +22,7 @@ export function locate(view: SegmentView, ordinal: u32): i32 {
   let offset = load<u32>(<usize>view.index + ((<usize>ordinal >> INDEX_SHIFT) << 2));
   let steps = ordinal & ((1 << INDEX_SHIFT) - 1);
   while (true) {
-    const room = offset < view.dataEnd ? view.dataEnd - offset : 0;
+    const room = offset >= FRAMES_OFFSET && offset < view.dataEnd ? view.dataEnd - offset : 0;
     if (room < FRAME_HEADER_BYTES || (offset & 7) != 0) return Status.BadIndex;
     if (steps == 0) return offset;
     const size = changetype<Frame>(<usize>view.base + offset).size;

@@ -8,7 +8,6 @@
 import type { Core } from '../core/core.ts';
 import { FOOTER_BYTES, SYNCED_WORD, indexBytesFor, indexCrc, writeFooter, type FooterFields, type HeaderFields } from '../core/segment-file.ts';
 import { SegmentView } from '../core/segment-view.ts';
-import { VarveError } from '../errors/varve-error.ts';
 import { FRAMES_OFFSET, FRAME_HEADER_BYTES, Frame, INDEX_SHIFT } from '../generated/abi.ts';
 import type { Mapping, Storage, StoredFile } from '../io/storage.ts';
 
@@ -26,6 +25,8 @@ interface Mounter {
   view(segment: Segment): SegmentView;
   unmount(segment: Segment): void;
 }
+
+const ALL = 0xffffffff;
 
 /** Bytes of an index that could hold every frame of a segment of `capacity` bytes. */
 function indexRangeBytes(capacity: number): number {
@@ -163,14 +164,27 @@ export class Segment {
     }
   }
 
-  /** Builds the index of a sealed segment anew from its frames. */
+  /** Builds the index of a sealed segment anew from its valid frames; damaged ones get no entry and cannot be read. */
   private rebuildIndex(view: SegmentView, footer: FooterFields): void {
-    const status = view.recover(footer.dataEnd, footer.records);
-    if (view.records === footer.records) return;
-    throw new VarveError('ERR_VARVE_CORRUPT',
-      `${this.path}: frame ${this.baseLsn + view.records} at offset ${view.resultOffset} is damaged and so is the LSN `
-      + 'index; run `varve check`, then `varve repair`',
-      { path: this.path, segment: this.baseLsn, offset: view.resultOffset, lsn: this.baseLsn + view.records, status });
+    const words = this.context.core.memory.unsigned;
+    const index = this.indexRange!.address / 4;
+    words.fill(0, index, index + footer.indexBytes / 4);
+    view.setEnd(footer.records, footer.dataEnd, footer.epoch);
+    let offset: number = FRAMES_OFFSET;
+    let ordinal = 0;
+    while (offset < footer.dataEnd) {
+      view.scan(offset, ordinal, ALL, ALL);
+      const end = view.resultOffset;
+      while (offset < end) {
+        if (ordinal % (1 << INDEX_SHIFT) === 0) words[index + (ordinal >> INDEX_SHIFT)] = offset;
+        offset += (words[(view.base + offset + Frame.size) / 4]! + 7) & ~7;
+        ordinal++;
+      }
+      if (offset >= footer.dataEnd) return;
+      offset = view.findLater(end + 8, footer.dataEnd, ordinal + 1);
+      if (offset === 0) return;
+      ordinal = view.resultRecords;
+    }
   }
 
   /** Takes over what the view has come to know. */

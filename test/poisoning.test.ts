@@ -1,0 +1,297 @@
+/**
+ * What a log does when the operating system fails it, at each single call of each kind: a typed error, reads that go on,
+ * writes that are refused with the reason or that succeed when tried again, and a store that loses nothing durable and
+ * keeps nothing half-done.
+ */
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { VarveError } from '../host/errors/varve-error.ts';
+import { RecordLog } from '../host/record-log/record-log.ts';
+import { failure, giveCore, rejection, takeCore, textOf, texts, wipeCore } from './support/log-fixture.ts';
+import { SimulatedDisk, type FaultPlan } from './support/simulated-disk.ts';
+
+const DIRECTORY = '/store';
+const core = takeCore('simd', 16 << 20);
+const tally = { faults: 0, poisoned: 0, retried: 0 };
+afterAll(() => {
+  giveCore(core);
+  console.info('faults:', tally);
+});
+
+let disk: SimulatedDisk;
+beforeEach(() => { disk = new SimulatedDisk(); });
+
+function open(): RecordLog {
+  return RecordLog.openSync(DIRECTORY, { core, storage: disk.storage(), segmentBytes: 65536, mappedBytesMax: 65536 });
+}
+
+/** Checks that a poisoned log refuses every write with the reason, reads on, and can be closed. */
+async function expectPoisoned(log: RecordLog, list: readonly string[], reason: RegExp): Promise<void> {
+  expect(log.poisoned).toBe(true);
+  for (const write of [() => log.append('x'), () => log.append('x', { kind: 1 }), () => log.appendBatch(['x']),
+    () => log.rotate(), () => log.truncateBefore(log.firstLsn), () => log.truncateAfter(log.lastLsn), () => log.reset(),
+    () => log.syncNow()]) {
+    const error = failure('ERR_VARVE_POISONED', write);
+    expect(error.message).toMatch(reason);
+    expect(VarveError.is(error.cause)).toBe(true);
+  }
+  await rejection('ERR_VARVE_POISONED', log.sync());
+  expect([...log].map(textOf)).toEqual(list);
+  expect(textOf(log.read(log.lastLsn, { view: true }))).toBe(list.at(-1));
+}
+
+/** Opens what a log left and checks that it is a prefix of `list` with at least `durable` records, and goes on. */
+function expectRecovered(list: readonly string[], durable: number): void {
+  const log = open();
+  const found = [...log].map(textOf);
+  expect(found.length).toBeGreaterThanOrEqual(durable);
+  expect(found).toEqual(list.slice(0, found.length));
+  expect(log.append('after')).toBe(found.length + 1);
+  log.syncNow();
+  log.closeSync();
+  const again = open();
+  expect(again.recovery.outcome).toBe('whole');
+  expect([...again].map(textOf)).toEqual([...found, 'after']);
+  expect(disk.paths().filter((path) => path.endsWith('.seg'))).toHaveLength(again.stats.segments);
+  expect(disk.paths().filter((path) => !/(LOCK|CONTROL|\d\.seg|\.cut)$/.test(path))).toEqual([]);
+  again.closeSync();
+  disk.check();
+}
+
+describe('a failed sync', () => {
+  for (const [name, plan] of Object.entries<FaultPlan>({
+    'of a file': { operation: 'sync', path: /seg$/, error: 'EIO' },
+    'of a file, with the pages still dirty': { operation: 'sync', path: /seg$/, error: 'EIO', dirtyPages: 'kept' },
+    'of the directory': { operation: 'syncDirectory', error: 'EIO' },
+    'on a full disk': { operation: 'sync', path: /seg$/, error: 'ENOSPC' },
+  })) {
+    it(`${name} poisons the log, and nothing durable is lost`, async () => {
+      for (const blocking of [false, true]) {
+        disk = new SimulatedDisk();
+        const log = open();
+        const list = texts(40, 3000);
+        for (const text of list.slice(0, 10)) log.append(text);
+        await log.sync();
+        for (const text of list.slice(10)) log.append(text);
+        disk.failAt({ ...plan, times: 3 });
+        if (blocking) failure(plan.error === 'EIO' ? 'ERR_VARVE_IO' : 'ERR_VARVE_DISK_FULL', () => log.syncNow());
+        else await rejection(plan.error === 'EIO' ? 'ERR_VARVE_IO' : 'ERR_VARVE_DISK_FULL', log.sync());
+        tally.faults++;
+        expect(log.durableLsn).toBe(10);
+        await expectPoisoned(log, list, new RegExp(plan.error));
+        await log.close();
+        disk.evictFailedPages();
+        disk.powerCut(undefined, { pages: 'lost', sizes: 'old', names: 'lost' });
+        wipeCore(core);
+        expectRecovered(list, 10);
+      }
+    });
+  }
+
+  it('fails for all who wait for it, and is not tried again', async () => {
+    disk = new SimulatedDisk({ syncs: 'manual' });
+    const log = open();
+    log.append('a');
+    const first = log.sync();
+    log.append('b');
+    const waiting = [log.sync(), log.sync()];
+    const outcomes = Promise.allSettled([first, ...waiting]);
+    disk.failAt({ operation: 'syncDirectory', error: 'EIO' });
+    const again = log.sync();
+    outcomes.then(() => undefined, () => undefined);
+    // The directory's sync of the first round is under way already: fail what is completed.
+    disk.queue.mode = 'manual';
+    void again.catch(() => undefined);
+    for (let turn = 0; turn < 50; turn++) {
+      disk.completeSyncs();
+      await Promise.resolve();
+    }
+    const results = await outcomes;
+    expect(results[0]!.status).toBe('fulfilled');
+    expect(log.durableLsn).toBeGreaterThanOrEqual(1);
+    log.closeSync();
+  });
+
+  it('does not let a second sync report what the first one lost', async () => {
+    disk = new SimulatedDisk({ syncs: 'manual' });
+    const log = open();
+    log.append('a');
+    disk.failAt({ operation: 'sync', path: /seg$/, error: 'EIO' });
+    const first = log.sync();
+    log.append('b');
+    const second = log.sync();
+    const third = log.sync();
+    const outcomes = Promise.allSettled([first, second, third]);
+    for (let turn = 0; turn < 50; turn++) {
+      disk.completeSyncs();
+      await Promise.resolve();
+    }
+    expect((await outcomes).map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+    expect([log.poisoned, log.durableLsn]).toEqual([true, 0]);
+    expect([...log].map(textOf)).toEqual(['a', 'b']);
+    disk.queue.mode = 'immediate';
+    await log.close();
+    disk.powerCut(undefined, { pages: 'lost', sizes: 'old' });
+    wipeCore(core);
+    expectRecovered(['a', 'b'], 0);
+  });
+
+  it('that is started by the log itself poisons it too', async () => {
+    const log = open();
+    disk.failAt({ operation: 'sync', path: /seg$/, error: 'EIO', times: Infinity });
+    const list = texts(20, 60_000);
+    let last = 0;
+    let refused: unknown;
+    for (const text of list) {
+      try {
+        last = log.append(text);
+      } catch (error) {
+        refused = error;
+      }
+      await new Promise((resolve) => { setImmediate(resolve); });
+    }
+    expect(refused).toMatchObject({ code: 'ERR_VARVE_POISONED' });
+    await expectPoisoned(log, list.slice(0, last), /EIO/);
+    await log.close();
+  });
+});
+
+describe('a disk without room', () => {
+  it('refuses the append that needs a segment, leaves nothing behind, and takes it when there is room', () => {
+    const log = open();
+    const list = texts(40, 3000);
+    let at = 0;
+    for (let segments = 0; segments < 3; segments++) {
+      for (; at < list.length && (at + 1) % 20 !== 0; at++) log.append(list[at]!);
+      disk.capacity = disk.paths().reduce((sum, path) => sum + Math.ceil(disk.read(path)!.length / 4096) * 4096, 8192);
+      const before = disk.paths();
+      const room = 'L'.repeat(70_000);
+      for (let again = 0; again < 3; again++) {
+        expect(failure('ERR_VARVE_DISK_FULL', () => log.append(room)).details).toMatchObject({ errno: 'ENOSPC' });
+        failure('ERR_VARVE_DISK_FULL', () => log.appendBatch([room, room]));
+        failure('ERR_VARVE_DISK_FULL', () => log.rotate());
+        tally.faults += 3;
+      }
+      expect([log.poisoned, log.lastLsn, disk.paths()]).toEqual([false, at, before]);
+      expect([...log].map(textOf)).toEqual(list.slice(0, at));
+      disk.capacity = Infinity;
+      log.rotate();
+      if (at < list.length) log.append(list[at++]!);
+      tally.retried++;
+    }
+    log.closeSync();
+    expectRecovered(list.slice(0, at), at);
+  });
+
+  it('keeps the log readable, and writable again after it was opened with room', () => {
+    const log = open();
+    log.append('a');
+    log.closeSync();
+    disk.capacity = 8 * 4096;
+    const again = open();
+    expect([...again].map(textOf)).toEqual(['a']);
+    failure('ERR_VARVE_DISK_FULL', () => again.append('b'));
+    expect([...again].map(textOf)).toEqual(['a']);
+    disk.capacity = Infinity;
+    expect(again.append('b')).toBe(2);
+    again.closeSync();
+    expectRecovered(['a', 'b'], 2);
+  });
+
+  it('refuses to cut where there is no room for what stays, and cuts nothing', () => {
+    const log = open();
+    for (const text of texts(10, 3000)) log.append(text);
+    disk.capacity = disk.paths().reduce((sum, path) => sum + Math.ceil(disk.read(path)!.length / 4096) * 4096, 4096);
+    failure('ERR_VARVE_DISK_FULL', () => log.truncateAfter(5));
+    expect([log.poisoned, log.lastLsn]).toEqual([false, 10]);
+    disk.capacity = Infinity;
+    log.truncateAfter(5);
+    log.closeSync();
+    expectRecovered(texts(5, 3000), 5);
+  });
+});
+
+describe('a failure of any call', () => {
+  const list = texts(60, 3000);
+
+  /** Appends, syncs, rotates, drops, cuts, closes and opens again; tells how far it came. */
+  function work(progress: { durable: number; model: string[]; before: string[] }): void {
+    const step = (change: (model: string[]) => void, run: () => void) => {
+      progress.before = [...progress.model];
+      change(progress.model);
+      run();
+    };
+    let log = open();
+    try {
+      for (let at = 0; at < 30; at++) step((model) => model.push(list[at]!), () => { log.append(list[at]!); });
+      log.syncNow();
+      progress.durable = 30;
+      step((model) => model.push(...list.slice(30, 45)), () => { log.appendBatch(list.slice(30, 45)); });
+      log.rotate();
+      progress.durable = 28;
+      step((model) => { model.length = 28; }, () => log.truncateAfter(28));
+      step((model) => model.push('x'), () => { log.append('x'); });
+      log.syncNow();
+      progress.durable = 29;
+      log.closeSync();
+      log = open();
+      step((model) => model.push('y'), () => { log.append('y'); });
+      log.closeSync();
+      progress.durable = 30;
+    } catch (error) {
+      try {
+        expect([...log].map(textOf).length).toBeGreaterThan(0);
+      } catch (reading) {
+        expect(reading).toMatchObject({ code: expect.stringMatching(/^ERR_VARVE_(CLOSED|IO|DISK_FULL)$/) as string });
+      }
+      if (log.poisoned) {
+        tally.poisoned++;
+        failure('ERR_VARVE_POISONED', () => log.append('no'));
+      }
+      try {
+        log.closeSync();
+      } catch (closing) {
+        expect(VarveError.is(closing)).toBe(true);
+      }
+      throw error;
+    }
+  }
+
+  for (const operation of ['sync', 'allocate', 'map', 'create', 'open', 'write', 'truncate', 'rename', 'remove',
+    'syncDirectory', 'size', 'read', 'list', 'exists', 'createDirectory'] as const) {
+    it(`(${operation}) is a typed error, and loses nothing durable`, () => {
+      for (let nth = 1; ; nth++) {
+        disk = new SimulatedDisk();
+        const progress = { durable: 0, model: [] as string[], before: [] as string[] };
+        const error = ['allocate', 'write', 'create'].includes(operation) && nth % 2 === 0 ? 'ENOSPC' : 'EIO';
+        const plan = disk.failAt({ operation, nth, error });
+        let thrown: unknown;
+        try {
+          work(progress);
+        } catch (caught) {
+          thrown = caught;
+        }
+        plan.cancel();
+        if (plan.fired === 0) {
+          expect(thrown).toBeUndefined();
+          break;
+        }
+        tally.faults++;
+        if (thrown !== undefined) {
+          expect(thrown, `${operation} ${nth}`).toMatchObject({ code: expect.stringMatching(/^ERR_VARVE_/) as string });
+        }
+        // What was closed is given back, whatever failed.
+        const left = core.memory.largestFree();
+        const lived = disk.clone();
+        expect(left, `${operation} ${nth}`).toBe(core.memory.bytes.length - (1 << 20));
+        disk.evictFailedPages();
+        disk.powerCut(undefined, { pages: 'lost', sizes: 'old', names: 'lost' });
+        for (const each of [lived, disk]) {
+          disk = each;
+          const longer = progress.model.length > progress.before.length ? progress.model : progress.before;
+          const durable = Math.min(progress.durable, progress.model.length, progress.before.length);
+          expectRecovered(longer, durable);
+        }
+      }
+    });
+  }
+});
