@@ -55,4 +55,23 @@ describe('a power cut', () => {
     giveCore(core);
     console.info('power cuts at every sync:', tally);
   });
+
+  it('A8: is not survived where the disk lies about its syncs, so that the judge is known to judge', async () => {
+    const core = takeCore('simd', MEMORY_BYTES);
+    const failures: string[] = [];
+    for (let seed = 1; seed <= 40; seed++) {
+      const random = new Random(seed);
+      const workload = new Workload(core, random, emptyTally(), 'immediate', true);
+      try {
+        for (let steps = 20; steps > 0; steps--) await workload.step();
+        await workload.cutAndJudge();
+      } catch (error) {
+        failures.push((error as Error).message);
+      }
+      workload.abandon();
+    }
+    giveCore(core);
+    expect(failures.length).toBeGreaterThan(10);
+    expect(failures.some((message) => /durable/.test(message))).toBe(true);
+  });
 });

@@ -1,7 +1,7 @@
 /**
  * The decision table of recovery: each combination of evidence hits exactly one row, and for each row a real store is
- * made that leads to it - by changing its bytes, or by a power cut - with the right outcome for the writer, for a reader
- * and for the records.
+ * made that leads to it - by changing its bytes, or by a power cut - with the right outcome for the writer, for a
+ * reader and for the records.
  */
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { CONTROL_MARKS_OFFSET, CONTROL_MARKS_STRIDE, FRAMES_OFFSET } from '../host/generated/abi.ts';

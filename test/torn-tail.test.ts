@@ -85,7 +85,8 @@ function survive(base: Base, tail: Uint8Array, then: Then): void {
   const log = RecordLog.openSync(DIRECTORY, options);
   const { recovery } = log;
   expect(recovery.outcome).toBe(cut.length > 0 ? 'cut' : 'whole');
-  expect([recovery.lastLsn, recovery.tornBytes, log.durableLsn]).toEqual([expected.length, cut.length, expected.length]);
+  const { lastLsn, tornBytes } = recovery;
+  expect([lastLsn, tornBytes, log.durableLsn]).toEqual([expected.length, cut.length, expected.length]);
   if (cut.length > 0) {
     expect(recovery.cutFiles).toHaveLength(1);
     expect(Buffer.compare(disk.read(recovery.cutFiles[0]!.path)!, cut)).toBe(0);

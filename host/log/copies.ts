@@ -9,13 +9,21 @@ const POOL_BYTES = 16384;
 /** Larger copies have a buffer of their own, so that keeping one never keeps much else. */
 const POOLED_BYTES_MAX = 2048;
 
-let pool = new Uint8Array(0);
+let pool: Uint8Array = new Uint8Array(0);
 let used = 0;
 
-/** Marks a buffer that several records share. */
-export function shared<T extends Uint8Array>(bytes: T): T {
+/** A buffer that several records will share; its bytes are not cleared. */
+function sharedBuffer(length: number): Uint8Array {
+  const bytes = Buffer.allocUnsafeSlow(length);
   markAsUntransferable(bytes.buffer);
   return bytes;
+}
+
+/** Returns a copy of [from, to) in a buffer of its own, for records that will share it. */
+export function copyRun(bytes: Uint8Array, from: number, to: number): Uint8Array {
+  const copy = sharedBuffer(to - from);
+  copy.set(new Uint8Array(bytes.buffer, bytes.byteOffset + from, to - from));
+  return copy;
 }
 
 /** Returns a copy of [from, to). */
@@ -23,7 +31,7 @@ export function copyOut(bytes: Uint8Array, from: number, to: number): Uint8Array
   const length = to - from;
   if (length > POOLED_BYTES_MAX) return bytes.slice(from, to);
   if (used + length > pool.length) {
-    pool = shared(new Uint8Array(POOL_BYTES));
+    pool = sharedBuffer(POOL_BYTES);
     used = 0;
   }
   const copy = new Uint8Array(pool.buffer, used, length);

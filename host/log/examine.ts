@@ -144,7 +144,8 @@ export function examine(loaded: Loaded, pool: SegmentPool, marks: Marks | undefi
 function laterEvidence(
   later: readonly Segment[], headless: readonly Headless[], pool: SegmentPool, marks: Marks | undefined,
 ): Evidence['laterSegments'] {
-  if (later.some((segment) => showsSync(segment, pool))) return 'synced';
+  // All of them, because of a corrupt log the intact records are read all the same.
+  if (later.map((segment) => showsSync(segment, pool)).includes(true)) return 'synced';
   // A header is synced before the marks can cover its records. Without marks, only a blank page is sure to be unsynced.
   const suspicious = headless.some((file) => !file.blank && marks === undefined);
   if (suspicious) return 'synced';

@@ -6,7 +6,7 @@
  */
 import { VarveError } from '../errors/varve-error.ts';
 import { Kind, Status } from '../generated/abi.ts';
-import { shared } from './copies.ts';
+import { copyRun } from './copies.ts';
 import { kindAt, recordIn, sizeAt, type Bytes, type LogRecord } from './record.ts';
 import type { Segment } from './segment.ts';
 import { corruptFrame, wordsOf, type SegmentSet } from './segments.ts';
@@ -173,7 +173,7 @@ export class Scanner implements IterableIterator<LogRecord, undefined> {
       this.cursor = offset;
       this.runEnd = end;
     } else {
-      this.run = wordsOf(shared(view.core.memory.bytes.slice(view.base + offset, view.base + end)));
+      this.run = wordsOf(copyRun(view.core.memory.bytes, view.base + offset, view.base + end));
       this.cursor = 0;
       this.runEnd = end - offset;
     }

@@ -8,7 +8,7 @@ import { VarveError } from '../errors/varve-error.ts';
 import type { Lock } from '../io/storage.ts';
 import { Appender } from './appender.ts';
 import type { SegmentPool } from './pool.ts';
-import { takePlace, writeKept, type Recovered } from './recovery.ts';
+import { takePlace, writeKept, type Recovered, type Replacement } from './recovery.ts';
 import type { LogContext, Segment } from './segment.ts';
 import { Syncer } from './syncer.ts';
 
@@ -99,10 +99,20 @@ export class LogWriter extends Appender {
   truncateAfter(lsn: number): void {
     this.requireOpen();
     if (lsn >= this.lastLsn) return;
-    const { storage, directory } = this.context;
     const kept = this.segments.find(lsn) ?? this.segments.first!;
     // A disk without room for what stays is found out before anything is cut.
     const replacement = writeKept(this.context, this.pool, kept, lsn);
+    try {
+      this.cutDown(lsn, replacement);
+    } catch (error) {
+      // Where it has not taken its place, nobody else will close it.
+      if (kept.dataEnd !== replacement.dataEnd) replacement.file.close();
+      throw error;
+    }
+  }
+
+  private cutDown(lsn: number, replacement: Replacement): void {
+    const { storage, directory } = this.context;
     this.guard(() => {
       this.cuts++;
       this.segments.cuts.push(lsn);
@@ -113,18 +123,27 @@ export class LogWriter extends Appender {
       const durableLsn = Math.min(this.durable.lsn, lsn);
       this.writeMarks(durableLsn, this.firstLsn, lsn);
       this.recovered.control.sync();
+      // Each step leaves a log that can be read, in case that the next one fails.
+      this.nextLsn = this.lastLsn + 1;
+      this.nextPosition = this.position;
       this.view = undefined;
       this.softEnd = 0;
       this.pool.pinned = undefined;
       for (const segment of [...this.segments.list].reverse()) {
-        if (segment.baseLsn > lsn && segment !== this.segments.first) this.removeSegment(segment);
+        if (segment.baseLsn <= lsn || segment === this.segments.first) break;
+        this.nextLsn = segment.baseLsn;
+        this.nextPosition = segment.header.basePosition;
+        this.removeSegment(segment);
       }
       storage.syncDirectoryNow(directory);
       const last = this.segments.last!;
-      takePlace(this.context, this.pool, last, replacement);
+      try {
+        takePlace(this.context, this.pool, last, replacement);
+      } finally {
+        this.nextLsn = last.lastLsn + 1;
+        this.nextPosition = last.endPosition;
+      }
       this.unsynced.delete(last);
-      this.nextLsn = lsn + 1;
-      this.nextPosition = last.endPosition;
       this.page.publish(lsn, this.nextPosition, last.baseLsn, this.page.generation + 1);
       // Segments before may still wait for a sync; what is durable has not grown.
       if (durableLsn === lsn) this.durable = { lsn, position: this.nextPosition };

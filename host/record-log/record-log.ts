@@ -31,9 +31,9 @@ export interface AppendOptions {
 /** What a read can be told. */
 export interface ReadOptions {
   /**
-   * Returns key and payload as parts of a private mapping of the segment instead of copies. They stay valid for as long
-   * as anyone holds them, even when the log is closed; but they show the file's pages, so that bytes that a truncation
-   * cuts become zeros in them. Writing into them changes neither the file nor the log. Default false.
+   * Returns key and payload as parts of a private mapping of the segment instead of copies. They stay valid, with the
+   * bytes that they had, for as long as anyone holds them, even when the records are cut or the log is closed. Writing
+   * into them changes neither the file nor the log. Default false.
    */
   readonly view?: boolean;
 }

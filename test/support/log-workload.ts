@@ -8,6 +8,7 @@
  */
 import { expect } from 'vitest';
 import type { Core } from '../../host/core/core.ts';
+import type { StoredFile } from '../../host/io/storage.ts';
 import { RecordLog } from '../../host/record-log/record-log.ts';
 import { wipeCore } from './log-fixture.ts';
 import type { Random } from './random.ts';
@@ -63,12 +64,29 @@ export class Workload {
   private epoch = 0;
   private readonly pending: Promise<unknown>[] = [];
 
-  constructor(core: Core, random: Random, tally: Tally, syncs: 'immediate' | 'manual') {
+  private readonly lying: boolean;
+
+  /** `lying` makes a disk that acknowledges syncs without doing them, to see whether the judge would notice. */
+  constructor(core: Core, random: Random, tally: Tally, syncs: 'immediate' | 'manual', lying = false) {
+    this.lying = lying;
     this.core = core;
     this.random = random;
     this.tally = tally;
     this.disk = new SimulatedDisk({ random: random.fork(), syncs });
-    this.storage = this.disk.storage();
+    this.storage = this.start();
+  }
+
+  private start(): SimulatedStorage {
+    const storage = this.disk.storage();
+    if (!this.lying) return storage;
+    const nothing = { sync: async () => undefined, syncNow: () => undefined };
+    const deaf = (file: StoredFile) => Object.assign(file, nothing);
+    const open = storage.open.bind(storage);
+    const create = storage.create.bind(storage);
+    return Object.assign(storage, {
+      open: (path: string, access: 'read' | 'write') => deaf(open(path, access)),
+      create: (path: string) => deaf(create(path)),
+    });
   }
 
   private text(): string {
@@ -79,7 +97,8 @@ export class Workload {
 
   private open(): RecordLog {
     return RecordLog.openSync(DIRECTORY, {
-      core: this.core, storage: this.storage, segmentBytes: 65536, mappedBytesMax: this.random.pick([0, 65536, 1 << 22]),
+      core: this.core, storage: this.storage, segmentBytes: 65536,
+      mappedBytesMax: this.random.pick([0, 65536, 1 << 22]),
     });
   }
 
@@ -282,7 +301,8 @@ export class Workload {
     const at = reasons.indexOf('');
     if (at < 0) throw new Error(`after ${log.recovery.outcome} (${log.recovery.because}): ${reasons.join(' / ')}`);
     const model = {
-      first: log.firstLsn, firstMax: log.firstLsn, payloads: found.map(({ text }) => text), unfinished: candidates[at]!.unfinished, durable: last,
+      first: log.firstLsn, firstMax: log.firstLsn, payloads: found.map(({ text }) => text),
+      unfinished: candidates[at]!.unfinished, durable: last,
     };
     return { model, records: found.length };
   }
@@ -295,7 +315,13 @@ export class Workload {
     }
     this.log = undefined;
     wipeCore(this.core);
-    this.storage = this.disk.storage();
+    this.storage = this.start();
+  }
+
+  /** Gives up the log as it is. */
+  abandon(): void {
+    this.disk.processCrash();
+    this.bury();
   }
 
   /** Closes the log and compares it, opened again, with the model. */
