@@ -18,7 +18,7 @@ import { SimulatedDisk } from './support/simulated-disk.ts';
 const DIRECTORY = '/store';
 const SEGMENTS = [`${DIRECTORY}/00000000000000000001.seg`, `${DIRECTORY}/00000000000000000005.seg`] as const;
 const CONTROL = `${DIRECTORY}/CONTROL`;
-/** Lengths that leave 0 to 7 bytes of padding. Four in the first segment, six in the second, of which two not synced. */
+/** Lengths with 0 to 7 bytes of padding. Four in the first segment, six in the second, of which two not synced. */
 const TEXTS = ['eight ch', 'a', 'three', '', 'nine char', 'seven c', 'x', 'thirteen char', 'unsynced', 'the last'];
 const SYNCED = 8;
 const core = takeCore('simd', 16 << 20);
@@ -217,7 +217,6 @@ describe('on the real disk', () => {
         for (let bit = 0; bit < (region.to - region.from) * 8; bit += step) {
           const fixture = logFixture('real', 'baseline');
           for (const path of disk.paths()) fixture.put(path.slice(DIRECTORY.length + 1), disk.read(path)!);
-          // The process that is named as the writer must be a dead one; 1000 of the simulated disk may live here.
           const at = region.from + (bit >> 3);
           const name = region.path.slice(DIRECTORY.length + 1);
           fixture.tamper(name, at, Uint8Array.of(fixture.bytes(name)[at]! ^ (1 << (bit & 7))));

@@ -1,7 +1,7 @@
 /**
- * What the optimizer left of the memory order: in both release builds, the frame word and the watermark are published by
- * one atomic store each, in that order, with no plain store to the frame behind them; and readers load both atomically,
- * before anything that they publish. Shown on the instructions, because no run can show it.
+ * What the optimizer left of the memory order: in both release builds, the frame word and the watermark are published
+ * by one atomic store each, in that order, with no plain store to the frame behind them; and readers load both
+ * atomically, before anything that they publish. Shown on the instructions, because no run can show it.
  */
 import { beforeAll, describe, expect, it } from 'vitest';
 import {

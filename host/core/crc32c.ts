@@ -2,7 +2,7 @@
  * CRC-32C for users of the package: the core's, over bytes that may lie anywhere.
  */
 import { wrongType, outOfRange } from '../errors/varve-error.ts';
-import { SCRATCH_BYTES, SCRATCH_OFFSET } from '../generated/abi.ts';
+import { SCRATCH_BYTES, SCRATCH_OFFSET, STATIC_END } from '../generated/abi.ts';
 import { Core } from './core.ts';
 
 const encoder = new TextEncoder();
@@ -25,7 +25,9 @@ export function crc32c(data: Uint8Array | string, initial = 0): number {
   if (typeof initial !== 'number') throw wrongType('initial', 'a number', initial);
   if (initial >>> 0 !== initial) throw outOfRange('initial', 'an integer from 0 to 4294967295', initial);
   const { exports, memory } = Core.shared();
-  if (data.buffer === memory.memory.buffer) return exports.crc32c(initial, data.byteOffset, data.length) >>> 0;
+  // Asking for a view's buffer is dear, and below this address no view of the memory can begin.
+  const within = data.byteOffset >= STATIC_END && data.buffer === memory.buffer;
+  if (within) return exports.crc32c(initial, data.byteOffset, data.length) >>> 0;
   const { bytes } = memory;
   if (data.length <= SCRATCH_BYTES) {
     bytes.set(data, SCRATCH_OFFSET);

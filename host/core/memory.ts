@@ -23,6 +23,8 @@ export function rangeBytes(length: number): number {
 
 export class CoreMemory {
   readonly memory: WebAssembly.Memory;
+  /** The memory's buffer; asking a view for it costs more than a copy of a small record. */
+  readonly buffer: ArrayBuffer;
   readonly bytes: Uint8Array;
   readonly words: Int32Array;
   readonly unsigned: Uint32Array;
@@ -35,6 +37,7 @@ export class CoreMemory {
     const pages = Math.ceil(length / RANGE_ALIGNMENT);
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     const buffer = this.memory.buffer;
+    this.buffer = buffer;
     this.bytes = new Uint8Array(buffer);
     this.words = new Int32Array(buffer);
     this.unsigned = new Uint32Array(buffer);

@@ -4,10 +4,8 @@
  * outside of the core's memory, and never advise about a range that a mapping no longer has: to forget the pages of a
  * file costs nothing, to forget those of anonymous memory destroys them.
  *
- * - At most one mapping lives at an address. Mapping again at the same address replaces the older one at once, without
+ * At most one mapping lives at an address. Mapping again at the same address replaces the older one at once, without
  *   a moment of zeros between, and leaves its `unmap` without effect: that is how a file grows in place.
- * - A populate may still run when its mapping is taken out. It then faults zero pages into anonymous memory, at most as
- *   many as were asked for; when it has ended, they are given back, unless something else lives there by then.
  */
 import type { CoreMemory } from '../core/memory.ts';
 import { RANGE_ALIGNMENT } from '../core/memory.ts';
@@ -65,9 +63,6 @@ class FileMapping implements Mapping {
   readonly end: number;
   private readonly memory: CoreMemory;
   private readonly populateAdvice: number;
-  /** Ranges that are being populated and were when the file was taken out. */
-  private populating: [from: number, to: number][] = [];
-  private running = 0;
 
   constructor(path: string, memory: CoreMemory, address: number, length: number, writable: boolean) {
     this.path = path;
@@ -78,19 +73,7 @@ class FileMapping implements Mapping {
     this.populateAdvice = writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
   }
 
-  populate(offset: number, length: number): boolean {
-    const system = posix();
-    const range = this.pages(offset, length);
-    if (range === undefined || !system.canPopulate) return true;
-    const [from, to] = range;
-    const done = (): void => this.populated();
-    if (!system.madviseLater(baseAddress(this.memory) + from, to - from, this.populateAdvice, done)) return false;
-    this.running++;
-    this.populating.push(range);
-    return true;
-  }
-
-  populateNow(offset: number, length: number): void {
+  populate(offset: number, length: number): void {
     const system = posix();
     const range = this.pages(offset, length);
     if (range === undefined || !system.canPopulate) return;
@@ -118,28 +101,6 @@ class FileMapping implements Mapping {
     const from = this.address + Math.floor(Math.max(offset, 0) / page) * page;
     const to = Math.min(this.end, this.address + roundUp(offset + length, page));
     return from < to ? [from, to] : undefined;
-  }
-
-  private populated(): void {
-    if (--this.running > 0) return;
-    const ranges = this.populating;
-    this.populating = [];
-    const mappings = mappingsOf(this.memory);
-    if (mappings.get(this.address) === this) return;
-    for (const mapping of mappings.values()) {
-      if (mapping.address < this.end && this.address < mapping.end) return;
-    }
-    for (const [from, to] of ranges) this.giveBack(from, to);
-  }
-
-  /** Frees pages of anonymous memory that hold only zeros; whoever uses the range sees no difference. */
-  private giveBack(from: number, to: number): void {
-    const zeros = Buffer.alloc(RANGE_ALIGNMENT);
-    for (let at = from; at < to; at += zeros.length) {
-      const end = Math.min(at + zeros.length, to);
-      if (zeros.compare(this.memory.bytes, at, end, 0, end - at) !== 0) continue;
-      posix().madvise(baseAddress(this.memory) + at, end - at, ADVICE.dontneed);
-    }
   }
 }
 

@@ -32,11 +32,6 @@ const FUTEX_WAKE = 1;
 const EVERYBODY = 0x7fffffff;
 const FUTEX_NUMBER = process.arch === 'arm64' ? 98 : 202;
 
-/** Stacks that koffi keeps for asynchronous calls, how many populating calls may have, and how many they leave. */
-const STACKS = 24;
-const UNANSWERED_MAX = 16;
-const STACKS_FOR_OTHERS = 4;
-
 const F_PREALLOCATE = 42;
 const F_ALLOCATECONTIG = 2;
 const F_ALLOCATEALL = 4;
@@ -52,11 +47,6 @@ export interface Posix {
   mmap(address: number, length: number, protection: number, flags: number, fd: number): number;
   munmap(address: number, length: number): void;
   madvise(address: number, length: number, advice: number): void;
-  /**
-   * The same on a thread of libuv's pool; `done` runs on the event loop. Returns false, and does nothing, when too many
-   * calls have not been answered on the event loop yet.
-   */
-  madviseLater(address: number, length: number, advice: number, done: () => void): boolean;
   /** Gives [0, length) of a file of `size` bytes its blocks; returns an errno. */
   allocate(fd: number, size: number, length: number): number;
   /** Returns an errno. */
@@ -115,11 +105,6 @@ export function baseAddress(memory: CoreMemory): number {
 }
 
 function bind(koffi: typeof import('koffi')): Posix {
-  try {
-    koffi.config({ resident_async_pools: STACKS });
-  } catch {
-    // Someone else in the program has used koffi before: its stacks are as they are.
-  }
   const libc = koffi.load(null);
   const mmap = libc.func('mmap', 'intptr_t', ['intptr_t', 'size_t', 'int', 'int', 'int', 'int64_t']);
   const munmap = libc.func('munmap', 'int', ['intptr_t', 'size_t']);
@@ -137,41 +122,11 @@ function bind(koffi: typeof import('koffi')): Posix {
     },
     munmap(address, length) { munmap(address, length); },
     madvise(address, length, advice) { madvise(address, length, advice); },
-    madviseLater: bindLater(madvise, koffi.config().resident_async_pools ?? STACKS),
     allocate: LINUX ? bindAllocate(libc) : bindPreallocate(libc, koffi),
     flock: (fd, operation) => flock(fd, operation) === 0 ? 0 : koffi.errno(),
     ...bindFutex(libc),
     external: (address, length) => koffi.view(address, length),
     addressOf: (bytes) => Number(koffi.address(bytes)),
-  };
-}
-
-/**
- * Every call needs a stack of koffi's. One that is not at hand must be mapped, which waits for all faults that
- * populating threads are in, for milliseconds: so there are never more calls than stacks that koffi keeps, and the
- * first call has some mapped in advance.
- */
-function bindLater(madvise: ReturnType<Library['func']>, stacks: number): Posix['madviseLater'] {
-  const most = Math.min(UNANSWERED_MAX, stacks - STACKS_FOR_OTHERS);
-  let unanswered = 0;
-  let warm = false;
-  const call = (address: number, length: number, advice: number, done?: () => void): void => {
-    madvise.async(address, length, advice, () => {
-      unanswered--;
-      done?.();
-    });
-    unanswered++;
-  };
-  return (address, length, advice, done) => {
-    try {
-      if (!warm) for (let stack = 0; stack < most / 2; stack++) call(0, 0, 0);
-      else if (unanswered >= most) return false;
-      warm = true;
-      call(address, length, advice, done);
-      return true;
-    } catch {
-      return false;
-    }
   };
 }
 

@@ -21,14 +21,8 @@ export interface Mapping {
   readonly address: number;
   /** Mapped bytes, as asked for. */
   readonly length: number;
-  /**
-   * Begins to make the pages of [offset, offset + length) present and writable, off the event loop. Never waits.
-   *
-   * @returns false where that cannot be begun now; the pages then come by faults, or by `populateNow`
-   */
-  populate(offset: number, length: number): boolean;
-  /** The same, blocking: about a third of what faults on the same pages cost. Never fails. */
-  populateNow(offset: number, length: number): void;
+  /** Makes the pages of [offset, offset + length) present and writable; cheaper than by faults, and never fails. */
+  populate(offset: number, length: number): void;
   /** Advises the kernel about [offset, offset + length); a hint that never fails. */
   advise(offset: number, length: number, pattern: AccessPattern): void;
   /** Takes the file out of the memory: the range reads as zeros afterwards. Idempotent. */

@@ -9,33 +9,33 @@ const POOL_BYTES = 16384;
 /** Larger copies have a buffer of their own, so that keeping one never keeps much else. */
 const POOLED_BYTES_MAX = 2048;
 
-let pool: Uint8Array = new Uint8Array(0);
+let pool = new ArrayBuffer(0);
 let used = 0;
 
 /** A buffer that several records will share; its bytes are not cleared. */
-function sharedBuffer(length: number): Uint8Array {
-  const bytes = Buffer.allocUnsafeSlow(length);
-  markAsUntransferable(bytes.buffer);
-  return bytes;
+function sharedBuffer(length: number): ArrayBuffer {
+  const { buffer } = Buffer.allocUnsafeSlow(length);
+  markAsUntransferable(buffer);
+  return buffer;
 }
 
 /** Returns a copy of [from, to) in a buffer of its own, for records that will share it. */
-export function copyRun(bytes: Uint8Array, from: number, to: number): Uint8Array {
+export function copyRun(buffer: ArrayBuffer, from: number, to: number): ArrayBuffer {
   const copy = sharedBuffer(to - from);
-  copy.set(new Uint8Array(bytes.buffer, bytes.byteOffset + from, to - from));
+  new Uint8Array(copy).set(new Uint8Array(buffer, from, to - from));
   return copy;
 }
 
 /** Returns a copy of [from, to). */
-export function copyOut(bytes: Uint8Array, from: number, to: number): Uint8Array {
+export function copyOut(buffer: ArrayBuffer, from: number, to: number): Uint8Array {
   const length = to - from;
-  if (length > POOLED_BYTES_MAX) return bytes.slice(from, to);
-  if (used + length > pool.length) {
+  if (length > POOLED_BYTES_MAX) return new Uint8Array(buffer.slice(from, to));
+  if (used + length > POOL_BYTES || pool.byteLength === 0) {
     pool = sharedBuffer(POOL_BYTES);
     used = 0;
   }
-  const copy = new Uint8Array(pool.buffer, used, length);
-  copy.set(new Uint8Array(bytes.buffer, bytes.byteOffset + from, length));
+  const copy = new Uint8Array(pool, used, length);
+  copy.set(new Uint8Array(buffer, from, length));
   used += (length + 7) & ~7;
   return copy;
 }

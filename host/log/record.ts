@@ -34,10 +34,16 @@ const SIZE = Frame.size / 4;
 const EPOCH = Frame.epoch / 4;
 const INFO = Frame.info / 4;
 
-/** A byte array and the same bytes as 32-bit words. */
+/** Where frames are decoded: a buffer from `start` on, and the same bytes as 32-bit words. */
 export interface Bytes {
-  readonly bytes: Uint8Array;
+  readonly buffer: ArrayBuffer;
+  readonly start: number;
   readonly words: Uint32Array;
+}
+
+/** The bytes of a buffer, or a part of it, with their words. */
+export function bytesOf(buffer: ArrayBuffer, start: number, length: number): Bytes {
+  return { buffer, start, words: new Uint32Array(buffer, start, length >> 2) };
 }
 
 /** Bytes of the frame at `at`, without padding. */
@@ -50,29 +56,29 @@ export function kindAt(words: Uint32Array, at: number): number {
   return words[at / 4 + INFO]! >>> INFO_KIND_SHIFT;
 }
 
-/** The record of the frame at `at`, with key and payload as parts of `bytes`. */
-export function recordIn({ bytes, words }: Bytes, at: number, lsn: number): LogRecord {
+/** The record of the frame at `at`, with key and payload as parts of the buffer. */
+export function recordIn({ buffer, start: begin, words }: Bytes, at: number, lsn: number): LogRecord {
   const word = at / 4;
   const size = words[word + SIZE]!;
   const info = words[word + INFO]!;
   const keyBytes = info & INFO_KEY_MASK;
-  const start = bytes.byteOffset + at + FRAME_HEADER_BYTES;
+  const start = begin + at + FRAME_HEADER_BYTES;
   return {
     lsn,
     kind: info >>> INFO_KIND_SHIFT,
-    key: keyBytes === 0 ? NO_BYTES : new Uint8Array(bytes.buffer, start, keyBytes),
-    payload: new Uint8Array(bytes.buffer, start + keyBytes, size - FRAME_HEADER_BYTES - keyBytes),
+    key: keyBytes === 0 ? NO_BYTES : new Uint8Array(buffer, start, keyBytes),
+    payload: new Uint8Array(buffer, start + keyBytes, size - FRAME_HEADER_BYTES - keyBytes),
     epoch: words[word + EPOCH]!,
   };
 }
 
-/** The record of the frame at `at`, with key and payload copied. */
-export function recordCopied({ bytes, words }: Bytes, at: number, lsn: number): LogRecord {
+/** The record of the frame at `at` of a whole buffer, with key and payload copied. */
+export function recordCopied({ buffer, words }: Bytes, at: number, lsn: number): LogRecord {
   const word = at / 4;
   const end = at + words[word + SIZE]!;
   const info = words[word + INFO]!;
   const keyBytes = info & INFO_KEY_MASK;
-  const body = copyOut(bytes, at + FRAME_HEADER_BYTES, end);
+  const body = copyOut(buffer, at + FRAME_HEADER_BYTES, end);
   return {
     lsn,
     kind: info >>> INFO_KIND_SHIFT,

@@ -7,9 +7,9 @@
 import { VarveError } from '../errors/varve-error.ts';
 import { Kind, Status } from '../generated/abi.ts';
 import { copyRun } from './copies.ts';
-import { kindAt, recordIn, sizeAt, type Bytes, type LogRecord } from './record.ts';
+import { bytesOf, kindAt, recordIn, sizeAt, type Bytes, type LogRecord } from './record.ts';
 import type { Segment } from './segment.ts';
-import { corruptFrame, wordsOf, type SegmentSet } from './segments.ts';
+import { corruptFrame, type SegmentSet } from './segments.ts';
 
 /** Bytes of a run, unless a single record is larger. */
 const RUN_BYTES_MAX = 65536;
@@ -34,7 +34,7 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 export class Scanner implements IterableIterator<LogRecord, undefined> {
   private readonly segments: SegmentSet;
   private readonly bounds: ScanBounds;
-  private run: Bytes = { bytes: new Uint8Array(0), words: new Uint32Array(0) };
+  private run: Bytes = bytesOf(new ArrayBuffer(0), 0, 0);
   /** Forwards: offset of the next frame in the run. */
   private cursor = 0;
   private runEnd = 0;
@@ -169,11 +169,11 @@ export class Scanner implements IterableIterator<LogRecord, undefined> {
     const end = view.resultOffset;
     const damaged = view.resultStatus !== Status.Ok;
     if (this.bounds.view) {
-      this.run = wordsOf(segment.privateView());
+      this.run = segment.privateView();
       this.cursor = offset;
       this.runEnd = end;
     } else {
-      this.run = wordsOf(copyRun(view.core.memory.bytes, view.base + offset, view.base + end));
+      this.run = bytesOf(copyRun(view.core.memory.buffer, view.base + offset, view.base + end), 0, end - offset);
       this.cursor = 0;
       this.runEnd = end - offset;
     }

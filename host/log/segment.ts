@@ -10,6 +10,7 @@ import { FOOTER_BYTES, SYNCED_WORD, indexBytesFor, indexCrc, writeFooter, type F
 import { SegmentView } from '../core/segment-view.ts';
 import { FRAMES_OFFSET, FRAME_HEADER_BYTES, Frame, INDEX_SHIFT } from '../generated/abi.ts';
 import type { Mapping, Storage, StoredFile } from '../io/storage.ts';
+import { bytesOf, type Bytes } from './record.ts';
 
 /** What all parts of a log share. */
 export interface LogContext {
@@ -38,7 +39,7 @@ function copyOf(core: Core, file: StoredFile, address: number, length: number): 
   const count = file.read(core.memory.bytes.subarray(address, address + length), 0);
   core.memory.bytes.fill(0, address + count, address + length);
   const nothing = () => undefined;
-  return { address, length, populate: () => true, populateNow: nothing, advise: nothing, unmap: nothing };
+  return { address, length, populate: nothing, advise: nothing, unmap: nothing };
 }
 
 export class Segment {
@@ -62,7 +63,9 @@ export class Segment {
   mapping: Mapping | undefined;
   private file: StoredFile | undefined;
   private indexRange: { readonly address: number; readonly length: number } | undefined;
-  private userView: Uint8Array | undefined;
+  private userView: Bytes | undefined;
+  /** The view of before, while anyone still holds a part of it: a mapping for each mount would exhaust the system's. */
+  private formerView: WeakRef<ArrayBuffer> | undefined;
   private readonly context: LogContext;
 
   constructor(context: LogContext, path: string, header: HeaderFields, footer: FooterFields | undefined) {
@@ -209,6 +212,7 @@ export class Segment {
       core.memory.release(address, length);
     }
     this.dropPrivateIndex();
+    if (this.userView !== undefined) this.formerView = new WeakRef(this.userView.buffer);
     this.userView = undefined;
     if (this.synced) this.closeFile();
   }
@@ -217,6 +221,12 @@ export class Segment {
     if (this.indexRange === undefined) return;
     this.context.core.memory.release(this.indexRange.address, this.indexRange.length);
     this.indexRange = undefined;
+  }
+
+  /** Views of the file as it was stay with those who hold them. */
+  private forgetViews(): void {
+    this.userView = undefined;
+    this.formerView = undefined;
   }
 
   closeFile(): void {
@@ -228,10 +238,21 @@ export class Segment {
    * A private view of the whole file, made at the first call and shared by all records that are read as views. It stays
    * valid after the segment is unmounted, for as long as anyone holds a part of it.
    */
-  privateView(): Uint8Array {
-    const file = this.stored;
-    const size = file.size();
-    if (this.userView === undefined || this.userView.length < this.dataEnd) this.userView = file.view(size);
+  privateView(): Bytes {
+    const dataEnd = this.view?.dataEnd ?? this.dataEnd;
+    const former = this.userView === undefined ? this.formerView?.deref() : undefined;
+    if (former !== undefined) this.userView = bytesOf(former, 0, former.byteLength);
+    while (this.userView === undefined || this.userView.words.length * 4 < dataEnd) {
+      const file = this.stored;
+      const size = file.size();
+      try {
+        const view = file.view(size);
+        this.userView = bytesOf(view.buffer as ArrayBuffer, view.byteOffset, view.length);
+      } catch (error) {
+        // As in `mount`: trimmed between two looks.
+        if (!this.context.readOnly || file.size() >= size) throw error;
+      }
+    }
     return this.userView;
   }
 
@@ -275,7 +296,7 @@ export class Segment {
     this.stored.truncate(this.dataEnd + indexBytes + FOOTER_BYTES);
     view.setIndex(at);
     this.dropPrivateIndex();
-    this.userView = undefined;
+    this.forgetViews();
     this.adopt(footer);
   }
 
@@ -316,6 +337,7 @@ export class Segment {
   /** Goes on with another file in the place of the segment's own, which holds its first `records` records only. */
   replaceFile(pool: Mounter, file: StoredFile, records: number, dataEnd: number, epoch: number): void {
     pool.unmount(this);
+    this.forgetViews();
     this.closeFile();
     this.attach(file);
     this.footer = undefined;

@@ -36,7 +36,7 @@ export class SegmentSet {
   constructor(list: Segment[], pool: SegmentPool, core: Core) {
     this.list = list;
     this.pool = pool;
-    this.memory = { bytes: core.memory.bytes, words: core.memory.unsigned };
+    this.memory = { buffer: core.memory.buffer, start: 0, words: core.memory.unsigned };
   }
 
   get first(): Segment | undefined { return this.list[0]; }
@@ -111,7 +111,7 @@ export class SegmentSet {
   /** Reads one record; its bytes are copied, or parts of a private view. */
   read(lsn: number, asView: boolean): LogRecord {
     const { segment, view, offset } = this.checked(lsn);
-    if (asView) return recordIn(wordsOf(segment.privateView()), offset, lsn);
+    if (asView) return recordIn(segment.privateView(), offset, lsn);
     return recordCopied(this.memory, view.base + offset, lsn);
   }
 
@@ -133,7 +133,7 @@ export class SegmentSet {
       throw corruptFrame(segment, ref.offset, ref.lsn, offset < 0 ? offset : Status.BadSize);
     }
     if (kindAt(this.memory.words, view.base + offset) === Kind.Lost) throw lostRecord(segment, offset, ref.lsn);
-    if (asView) return recordIn(wordsOf(segment.privateView()), offset, ref.lsn);
+    if (asView) return recordIn(segment.privateView(), offset, ref.lsn);
     return recordCopied(this.memory, view.base + offset, ref.lsn);
   }
 }
@@ -142,9 +142,4 @@ function lostRecord(segment: Segment, offset: number, lsn: number): VarveError {
   return new VarveError('ERR_VARVE_RECORD_LOST',
     `record ${lsn} at offset ${offset} of ${segment.path} was lost to damage and replaced by a placeholder`,
     { path: segment.path, segment: segment.baseLsn, offset, lsn });
-}
-
-/** The same bytes as words too. */
-export function wordsOf(bytes: Uint8Array): Bytes {
-  return { bytes, words: new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2) };
 }

@@ -54,6 +54,12 @@ export interface BatchResult {
   readonly lastLsn: number;
 }
 
+/** Whether all are bytes; a hole is not. */
+function areBytes(records: readonly unknown[]): records is readonly Uint8Array[] {
+  for (let i = 0; i < records.length; i++) if (!(records[i] instanceof Uint8Array)) return false;
+  return true;
+}
+
 function contextOf(options: CheckedOptions): LogContext {
   return {
     core: options.core ?? Core.shared(),
@@ -198,12 +204,8 @@ export class RecordLog {
     const { writable } = this;
     if (!Array.isArray(records)) throw wrongType('records', 'an array', records);
     if (records.length === 0) throw wrongType('records', 'an array of at least one record', 'an empty array');
-    const checked = new Array<RecordInput>(records.length);
-    for (let i = 0; i < records.length; i++) {
-      const record: unknown = records[i];
-      checked[i] = record instanceof Uint8Array ? { payload: record } : checkRecord(i, record);
-    }
-    const lastLsn = writable.appendBatch(checked);
+    const lastLsn = areBytes(records) ? writable.appendPayloads(records)
+      : writable.appendBatch(Array.from(records, (record, i) => checkRecord(i, record)));
     return { firstLsn: lastLsn - records.length + 1, lastLsn };
   }
 

@@ -1,6 +1,6 @@
 /**
- * Two copies of the package in one process, the ES module and the CommonJS build: they know each other's errors and each
- * other's stores.
+ * Two copies of the package in one process, the ES module and the CommonJS build: they know each other's errors and
+ * each other's stores.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { start, temporary } from '../support/processes.ts';

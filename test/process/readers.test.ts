@@ -1,6 +1,6 @@
 /**
- * Readers in other processes beside a writer that appends, rotates, truncates, closes and opens again: they see what was
- * appended and nothing else, and never die; and they change nothing, even where they could.
+ * Readers in other processes beside a writer that appends, rotates, truncates, closes and opens again: they see what
+ * was appended and nothing else, and never die; and they change nothing, even where they could.
  */
 import { chmodSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -199,12 +199,7 @@ class SimulatedMapping implements Mapping {
     return this.range.length;
   }
 
-  populate(): boolean {
-    this.process.disk.pass(this.process, 'populate');
-    return true;
-  }
-
-  populateNow(): void {
+  populate(): void {
     this.process.disk.pass(this.process, 'populate');
   }
 

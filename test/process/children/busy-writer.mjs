@@ -1,6 +1,6 @@
 /**
- * A writer beside which others read: appends, rotates, truncates, closes and opens again, until it is told to stop. Each
- * payload says which record it is and after how many cuts it was appended.
+ * A writer beside which others read: appends, rotates, truncates, closes and opens again, until it is told to stop.
+ * Each payload says which record it is and after how many cuts it was appended.
  *
  * Arguments: directory, seed. Tells every opening, and at the end how often it has done what.
  */
@@ -11,8 +11,8 @@ import { integers } from './records.mjs';
 const [directory, seed] = process.argv.slice(2);
 const below = integers(Number(seed));
 const tally = { appended: 0, cuts: 0, drops: 0, rotations: 0, openings: 0, lastLsn: 0 };
-let stop = false;
-process.on('message', () => { stop = true; });
+const order = { stop: false };
+process.on('message', () => { order.stop = true; });
 // A test that has failed is not waited for.
 process.on('disconnect', () => process.exit());
 
@@ -53,10 +53,10 @@ function act(log) {
   return true;
 }
 
-while (!stop) {
+while (!order.stop) {
   const log = RecordLog.openSync(directory, { segmentBytes: 65536, mappedBytesMax: 262144 });
   if (tally.openings++ === 0) process.send('open');
-  while (!stop && act(log)) await setImmediate();
+  while (!order.stop && act(log)) await setImmediate();
   tally.lastLsn = log.lastLsn;
   await log.close();
 }

@@ -2,8 +2,8 @@
  * Fills a disk, or what a limit leaves of it, with a log, and says at each step what happened. The parent takes turns:
  * each message is a step to do.
  *
- * Arguments: directory, bytes of a segment. Steps: open, reader, fill, append, large, batch, rotate, sync, verify, close;
- * end.
+ * Arguments: directory, bytes of a segment. Steps: open, reader, fill, append, large, batch, rotate, sync, verify,
+ * close, end.
  */
 import { readdirSync } from 'node:fs';
 import { RecordLog, VarveError } from '../../../dist/esm/index.js';
@@ -67,7 +67,8 @@ process.on('message', async (step) => {
   try {
     result = await STEPS[step]();
   } catch (error) {
-    result = VarveError.is(error) ? { code: error.code, kind: error.kind, message: error.message } : String(error.stack);
+    const { code, kind, message, stack } = error;
+    result = VarveError.is(error) ? { code, kind, message } : String(stack);
   }
   process.send({ result, poisoned: log?.closed === false && log.poisoned, names: readdirSync(directory), appended });
 });

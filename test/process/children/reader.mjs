@@ -12,9 +12,9 @@ const [directory, seed, mappedBytesMax] = process.argv.slice(2);
 const below = integers(Number(seed));
 const text = new TextDecoder();
 const seen = { reads: 0, scanned: 0, overtaken: 0, shrinks: 0, openings: 0, wrong: [] };
-let stop = false;
+const order = { stop: false };
 let lastLsn = 0;
-process.on('message', () => { stop = true; });
+process.on('message', () => { order.stop = true; });
 // A test that has failed is not waited for.
 process.on('disconnect', () => process.exit());
 
@@ -76,7 +76,7 @@ function look(log) {
   });
 }
 
-while (!stop) {
+while (!order.stop) {
   let log;
   tolerate('open', () => {
     log = RecordLog.openSync(directory, { readOnly: true, mappedBytesMax: Number(mappedBytesMax) });
@@ -84,13 +84,13 @@ while (!stop) {
   if (log === undefined) continue;
   if (seen.openings++ === 0) process.send('open');
   const turns = below(400);
-  for (let turn = 0; turn < turns && !stop; turn++) {
+  for (let turn = 0; turn < turns && !order.stop; turn++) {
     look(log);
     if (below(20) === 0) scanSome(log);
     else for (let i = 0; i < 20; i++) readOne(log);
     await setImmediate();
   }
-  if (stop) scanSome(log);
+  if (order.stop) scanSome(log);
   await log.close();
 }
 process.send(seen);
