@@ -79,7 +79,8 @@ describe('the codes', () => {
       visit(parse(file), (node) => {
         if (!ts.isNewExpression(node) || node.expression.getText() !== 'VarveError') return;
         const [code] = node.arguments ?? [];
-        const fine = code !== undefined && (ts.isStringLiteral(code) ? code.text in ERROR_CODES : ts.isIdentifier(code));
+        const fine = code !== undefined
+          && (ts.isStringLiteral(code) ? code.text in ERROR_CODES : ts.isIdentifier(code));
         if (!fine) wrong.push(`${placeOf(node)}: ${node.getText().split('\n')[0]}`);
       });
     }
