@@ -30,12 +30,15 @@ export interface RecordInput {
   readonly key?: Uint8Array | string | undefined;
 }
 
-/** Pages are made ready ahead of the tail by so many bytes at a time. */
-const READY_BYTES = 65536;
-/** They are written in pieces of this: larger ones make large folios, of which every store then dirties the whole. */
-const PIECE_BYTES = 16384;
+/**
+ * Pages are made ready ahead of the tail by so many bytes at a time, and written in pieces of so many: a larger piece
+ * makes a larger folio, which is cheaper, but of which a small commit then writes out the whole.
+ */
+const READY = { bytes: 65536, piece: 16384 } as const;
+/** The same, for a writer that has not asked for a sync since it last needed pages. */
+const READY_IN_BULK = { bytes: 262144, piece: 65536 } as const;
 const PAGE_BYTES = 4096;
-const ZEROS = new Uint8Array(PIECE_BYTES);
+const ZEROS = new Uint8Array(READY_IN_BULK.piece);
 const SIZE_WORD = Frame.size / 4;
 const INFO_WORD = Frame.info / 4;
 const NO_KEY = new Uint8Array(0);
@@ -68,6 +71,8 @@ export abstract class Appender {
   protected softEnd = 0;
   /** Offset up to which the active segment's pages are ready to be stored to. */
   private ready = 0;
+  /** Whether no sync was asked for since pages were last made ready. */
+  protected bulk = false;
 
   /** What comes next, while no segment is active. */
   protected nextLsn: number;
@@ -251,10 +256,16 @@ export abstract class Appender {
   private readyUpTo(reach: number): void {
     const { mapping, stored } = this.segments.last!;
     const from = this.ready;
-    const to = Math.min(Math.ceil(reach / READY_BYTES) * READY_BYTES, mapping!.length);
-    if (from >= to) return;
+    if (from >= reach) return;
+    const { bytes, piece } = this.bulk ? READY_IN_BULK : READY;
+    const to = Math.min(Math.ceil(reach / bytes) * bytes, mapping!.length);
+    this.bulk = true;
     try {
-      for (let at = from; at < to; at += PIECE_BYTES) stored.write(ZEROS.subarray(0, to - at), at);
+      for (let at = from; at < to;) {
+        const end = Math.min(to, at - (at % piece) + piece);
+        stored.write(ZEROS.subarray(0, end - at), at);
+        at = end;
+      }
     } catch {
       // The blocks are there; the stores that follow take the price of the faults, and a broken disk shows at the sync.
     }

@@ -184,6 +184,7 @@ export class LogWriter extends Appender {
   /** What a sync that is submitted now covers. */
   private capture(): SyncTarget {
     const { last } = this.segments;
+    this.bulk = false;
     return {
       lsn: this.lastLsn,
       position: this.position,
