@@ -1,6 +1,6 @@
 /**
- * What `check` says of a damaged log and what `repair` makes of it. The rule that every case states: an undamaged record
- * keeps its LSN and its bytes, a damaged one is named, and a dry run says what the repair then does.
+ * What `check` says of a damaged log and what `repair` makes of it. The rule that every case states: an undamaged
+ * record keeps its LSN and its bytes, a damaged one is named, and a dry run says what the repair then does.
  */
 import { describe, expect, it } from 'vitest';
 import { VarveError } from '../host/errors/varve-error.ts';

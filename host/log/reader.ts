@@ -157,7 +157,11 @@ export class LogReader {
   reading<T>(lsn: number, read: (segments: SegmentSet) => T): T {
     for (let attempt = 1; ; attempt++) {
       try {
-        return read(this.segments);
+        const result = read(this.segments);
+        // A truncation that was finished in between has put another file in the place of one that was read.
+        const generation = this.page?.generation ?? this.generation;
+        if (generation === this.generation || generation % 2 !== 0 || attempt === ATTEMPTS) return result;
+        this.refresh();
       } catch (error) {
         if (!this.overtaken(error)) throw error;
         if (this.page!.generation % 2 !== 0 || attempt === ATTEMPTS) {

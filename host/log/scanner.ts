@@ -91,15 +91,21 @@ export class Scanner implements IterableIterator<LogRecord, undefined> {
   }
 
   private load(): void {
-    const { reverse, ended, failed } = this.bounds;
-    const end = ended();
-    if (end !== undefined) throw end;
+    const { reverse, failed } = this.bounds;
+    this.requireGoing();
     try {
       if (reverse) this.loadBack();
       else this.loadForth();
     } catch (error) {
       throw failed === undefined ? error : failed(error);
     }
+    // Asked again: a truncation in between has put another file in the place of the one that was read.
+    this.requireGoing();
+  }
+
+  private requireGoing(): void {
+    const end = this.bounds.ended();
+    if (end !== undefined) throw end;
   }
 
   /** The last LSN that no cut since has touched; behind it, other records may stand under the same LSNs by now. */

@@ -145,19 +145,19 @@ export class Segment {
   private placeIndex(view: SegmentView): void {
     const { core } = this.context;
     const { footer } = this;
-    const intact = footer !== undefined && footer.indexBytes <= view.mapped - footer.dataEnd
-      && indexCrc(core, view.base + footer.dataEnd, footer.indexBytes) === footer.indexCrc;
-    if (intact && !this.mayChange) {
-      view.setIndex(view.base + footer.dataEnd);
+    const fits = footer !== undefined && footer.indexBytes <= view.mapped - footer.dataEnd;
+    const from = view.base + (footer?.dataEnd ?? 0);
+    if (fits && !this.mayChange && indexCrc(core, from, footer.indexBytes) === footer.indexCrc) {
+      view.setIndex(from);
       view.setEnd(footer.records, footer.dataEnd, footer.epoch);
       return;
     }
     const length = indexRangeBytes(Math.max(view.mapped, this.header.capacity));
     this.indexRange = { address: core.memory.reserve(length), length };
     view.setIndex(this.indexRange.address);
-    if (intact) {
-      const from = view.base + footer.dataEnd;
-      core.memory.bytes.copyWithin(this.indexRange.address, from, from + footer.indexBytes);
+    // The copy is what is checked: a writer in another process may just be overwriting the index with frames.
+    if (fits) core.memory.bytes.copyWithin(this.indexRange.address, from, from + footer.indexBytes);
+    if (fits && indexCrc(core, this.indexRange.address, footer.indexBytes) === footer.indexCrc) {
       view.setEnd(footer.records, footer.dataEnd, footer.epoch);
     } else if (footer !== undefined && this.synced) {
       this.rebuildIndex(view, footer);
@@ -242,18 +242,25 @@ export class Segment {
     const dataEnd = this.view?.dataEnd ?? this.dataEnd;
     const former = this.userView === undefined ? this.formerView?.deref() : undefined;
     if (former !== undefined) this.userView = bytesOf(former, 0, former.byteLength);
-    while (this.userView === undefined || this.userView.words.length * 4 < dataEnd) {
-      const file = this.stored;
+    if (this.userView === undefined || this.userView.words.length * 4 < dataEnd) this.userView = this.viewFile();
+    if (this.userView.words.length * 4 >= dataEnd) return this.userView;
+    this.forgetViews();
+    throw new VarveError('ERR_VARVE_CORRUPT', `${this.path} is shorter than its records; restore a copy, or run \`varve check\``,
+      { path: this.path, segment: this.baseLsn, offset: dataEnd });
+  }
+
+  private viewFile(): Bytes {
+    const file = this.stored;
+    for (;;) {
       const size = file.size();
       try {
         const view = file.view(size);
-        this.userView = bytesOf(view.buffer as ArrayBuffer, view.byteOffset, view.length);
+        return bytesOf(view.buffer as ArrayBuffer, view.byteOffset, view.length);
       } catch (error) {
         // As in `mount`: trimmed between two looks.
         if (!this.context.readOnly || file.size() >= size) throw error;
       }
     }
-    return this.userView;
   }
 
   /** Whether a further frame of `stride` bytes would leave room for index and footer. */
