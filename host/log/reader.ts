@@ -22,6 +22,11 @@ import { SegmentSet, statusName } from './segments.ts';
 /** How often a directory is read again when a writer changes it meanwhile. */
 const ATTEMPTS = 50;
 
+/** Whether a segment is gone since it was listed, or another file has taken its place. */
+function isMoved(error: unknown): boolean {
+  return VarveError.is(error, 'ERR_VARVE_NOT_FOUND') || VarveError.is(error, 'ERR_VARVE_TRUNCATED');
+}
+
 export class LogReader {
   readonly segments: SegmentSet;
   readonly report: RecoveryReport;
@@ -42,7 +47,7 @@ export class LogReader {
 
   /** Errors: ERR_VARVE_NOT_FOUND, ERR_VARVE_FOREIGN_DIRECTORY, ERR_VARVE_NEWER_VERSION, ERR_VARVE_IO */
   constructor(context: LogContext, pool: SegmentPool, storeKind: number) {
-    this.context = context;
+    this.context = { ...context, current: () => (this.page?.generation ?? this.generation) === this.generation };
     this.pool = pool;
     this.storeKind = storeKind;
     const names = this.names();
@@ -88,7 +93,7 @@ export class LogReader {
         if (this.generation === (this.page?.generation ?? 0)) return finding;
       } catch (error) {
         // A segment that was listed may be gone when it is opened.
-        const gone = VarveError.is(error, 'ERR_VARVE_NOT_FOUND') && attempt < ATTEMPTS;
+        const gone = isMoved(error) && attempt < ATTEMPTS;
         const denied = VarveError.is(error, 'ERR_VARVE_CORRUPT') && this.live;
         if (denied) this.impostor = this.page!.writer!.epoch;
         else if (!gone) throw error;
@@ -149,7 +154,7 @@ export class LogReader {
 
   /** Whether a read failed only because the writer has cut or dropped the record, or is about to. */
   private overtaken(error: unknown): boolean {
-    if (!VarveError.is(error, 'ERR_VARVE_CORRUPT') && !VarveError.is(error, 'ERR_VARVE_NOT_FOUND')) return false;
+    if (!VarveError.is(error, 'ERR_VARVE_CORRUPT') && !isMoved(error)) return false;
     return this.cutting || (this.page?.firstLsn ?? 0) > (this.segments.first?.baseLsn ?? 0);
   }
 
@@ -210,7 +215,7 @@ export class LogReader {
       this.follow();
     } catch (error) {
       // A segment that was listed may be gone when it is opened.
-      if (!VarveError.is(error, 'ERR_VARVE_NOT_FOUND')) throw error;
+      if (!isMoved(error)) throw error;
       this.reload();
     }
   }

@@ -8,6 +8,8 @@
 import type { Core } from '../core/core.ts';
 import { FOOTER_BYTES, SYNCED_WORD, indexBytesFor, indexCrc, writeFooter, type FooterFields, type HeaderFields } from '../core/segment-file.ts';
 import { SegmentView } from '../core/segment-view.ts';
+import { VarveError } from '../errors/varve-error.ts';
+import { VarveError } from '../errors/varve-error.ts';
 import { FRAMES_OFFSET, FRAME_HEADER_BYTES, Frame, INDEX_SHIFT } from '../generated/abi.ts';
 import type { Mapping, Storage, StoredFile } from '../io/storage.ts';
 import { bytesOf, type Bytes } from './record.ts';
@@ -19,6 +21,8 @@ export interface LogContext {
   readonly directory: string;
   /** Whether files are opened for reading only: then nothing is ever written, not even through a mapping. */
   readonly readOnly: boolean;
+  /** Reader: whether no truncation has been finished since what is known of the segments was found out. */
+  readonly current?: () => boolean;
 }
 
 /** Who keeps account of what is mapped: the log's pool. */
@@ -120,6 +124,7 @@ export class Segment {
     try {
       this.mapping = this.still ? copyOf(core, file, address, length)
         : file.map(core.memory, address, length, !this.context.readOnly && this.mayChange);
+      this.requireCurrent();
       const view = new SegmentView(core, {
         base: address,
         mapped: length,
@@ -140,6 +145,17 @@ export class Segment {
       if (this.context.readOnly && (this.stored.size() & ~7) < length) return this.mount();
       throw error;
     }
+  }
+
+  /**
+   * Refuses a file that has taken the place of the one that this reader knows. Its writer may trim it below what is known
+   * of the old one at any moment, and touching it there kills the process; a file of the current generation never shrinks
+   * below its committed records, and one that was replaced never changes again.
+   */
+  private requireCurrent(): void {
+    if (this.context.current?.() !== false) return;
+    throw new VarveError('ERR_VARVE_TRUNCATED', `${this.path} was cut while it was being opened; read again`,
+      { path: this.path, segment: this.baseLsn });
   }
 
   private placeIndex(view: SegmentView): void {
@@ -245,7 +261,8 @@ export class Segment {
     if (this.userView === undefined || this.userView.words.length * 4 < dataEnd) this.userView = this.viewFile();
     if (this.userView.words.length * 4 >= dataEnd) return this.userView;
     this.forgetViews();
-    throw new VarveError('ERR_VARVE_CORRUPT', `${this.path} is shorter than its records; restore a copy, or run \`varve check\``,
+    throw new VarveError('ERR_VARVE_CORRUPT',
+      `${this.path} is shorter than its records; run \`varve check\``,
       { path: this.path, segment: this.baseLsn, offset: dataEnd });
   }
 
