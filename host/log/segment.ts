@@ -9,7 +9,6 @@ import type { Core } from '../core/core.ts';
 import { FOOTER_BYTES, SYNCED_WORD, indexBytesFor, indexCrc, writeFooter, type FooterFields, type HeaderFields } from '../core/segment-file.ts';
 import { SegmentView } from '../core/segment-view.ts';
 import { VarveError } from '../errors/varve-error.ts';
-import { VarveError } from '../errors/varve-error.ts';
 import { FRAMES_OFFSET, FRAME_HEADER_BYTES, Frame, INDEX_SHIFT } from '../generated/abi.ts';
 import type { Mapping, Storage, StoredFile } from '../io/storage.ts';
 import { bytesOf, type Bytes } from './record.ts';
