@@ -18,6 +18,7 @@ import {
 import type { StoredFile } from '../io/storage.ts';
 import { segmentName } from './names.ts';
 import type { SegmentPool } from './pool.ts';
+import { ReadyPages } from './ready-pages.ts';
 import type { Recovered } from './recovery.ts';
 import { Segment, type LogContext } from './segment.ts';
 import { SegmentSet } from './segments.ts';
@@ -30,15 +31,6 @@ export interface RecordInput {
   readonly key?: Uint8Array | string | undefined;
 }
 
-/**
- * Pages are made ready ahead of the tail by so many bytes at a time, and written in pieces of so many: a larger piece
- * makes a larger folio, which is cheaper, but of which a small commit then writes out the whole.
- */
-const READY = { bytes: 65536, piece: 16384 } as const;
-/** The same, for a writer that has not asked for a sync since it last needed pages. */
-const READY_IN_BULK = { bytes: 262144, piece: 65536 } as const;
-const PAGE_BYTES = 4096;
-const ZEROS = new Uint8Array(READY_IN_BULK.piece);
 const SIZE_WORD = Frame.size / 4;
 const INFO_WORD = Frame.info / 4;
 const NO_KEY = new Uint8Array(0);
@@ -69,10 +61,7 @@ export abstract class Appender {
   private base = 0;
   protected tail = 0;
   protected softEnd = 0;
-  /** Offset up to which the active segment's pages are ready to be stored to. */
-  private ready = 0;
-  /** Whether no sync was asked for since pages were last made ready. */
-  protected bulk = false;
+  protected readonly pages = new ReadyPages();
 
   /** What comes next, while no segment is active. */
   protected nextLsn: number;
@@ -232,9 +221,9 @@ export abstract class Appender {
     if (this.view === undefined) this.activate();
     if (this.view === undefined || !this.hasRoom(need, records)) this.startSegment(need, records);
     const reach = this.tail + need;
-    this.readyUpTo(reach);
+    const ready = this.pages.upTo(this.segments.last!, reach);
     const { mapped, records: known } = this;
-    const end = Math.max(reach, Math.min(this.ready, mapped));
+    const end = Math.max(reach, Math.min(ready, mapped));
     const worst = indexBytesFor(known + records + Math.ceil((end - this.tail) / FRAME_HEADER_BYTES)) + FOOTER_BYTES;
     this.softEnd = Math.max(0, Math.min(end, mapped - worst));
   }
@@ -244,33 +233,6 @@ export abstract class Appender {
 
   private hasRoom(need: number, records: number): boolean {
     return this.tail + need + indexBytesFor(this.records + records) + FOOTER_BYTES <= this.mapped;
-  }
-
-  /**
-   * Makes the pages up to `reach` ready to be stored to, by writing zeros over the zeros that stand there: a page that
-   * was written costs less than half of what a fault on a preallocated page does, and small commits stay small.
-   * docs/decisions/0002.
-   *
-   * Only pages that lie wholly behind the tail are written, and no reader looks there.
-   */
-  private readyUpTo(reach: number): void {
-    const { mapping, stored } = this.segments.last!;
-    const from = this.ready;
-    if (from >= reach) return;
-    const { bytes, piece } = this.bulk ? READY_IN_BULK : READY;
-    const to = Math.min(Math.ceil(reach / bytes) * bytes, mapping!.length);
-    this.bulk = true;
-    try {
-      for (let at = from; at < to;) {
-        const end = Math.min(to, at - (at % piece) + piece);
-        stored.write(ZEROS.subarray(0, end - at), at);
-        at = end;
-      }
-    } catch {
-      // The blocks are there; the stores that follow take the price of the faults, and a broken disk shows at the sync.
-    }
-    mapping!.populate(from, to - from);
-    this.ready = to;
   }
 
   /** Makes the last segment the active one, if there is one with room. */
@@ -288,7 +250,7 @@ export abstract class Appender {
     this.view = view;
     this.base = view.base;
     this.tail = view.dataEnd;
-    this.ready = Math.ceil(view.dataEnd / PAGE_BYTES) * PAGE_BYTES;
+    this.pages.begin(view.dataEnd);
     this.softEnd = 0;
     this.page.segment = segment.baseLsn;
   }

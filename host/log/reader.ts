@@ -47,7 +47,7 @@ export class LogReader {
 
   /** Errors: ERR_VARVE_NOT_FOUND, ERR_VARVE_FOREIGN_DIRECTORY, ERR_VARVE_NEWER_VERSION, ERR_VARVE_IO */
   constructor(context: LogContext, pool: SegmentPool, storeKind: number) {
-    this.context = { ...context, current: () => (this.page?.generation ?? this.generation) === this.generation };
+    this.context = { ...context, current: () => this.isCurrent() };
     this.pool = pool;
     this.storeKind = storeKind;
     const names = this.names();
@@ -152,6 +152,15 @@ export class LogReader {
     return generation !== this.generation || generation % 2 !== 0;
   }
 
+  /**
+   * Whether no truncation was finished since this reader looked. One that is under way has not given its new files to
+   * the writer yet: they have their final length.
+   */
+  private isCurrent(): boolean {
+    const generation = this.page?.generation ?? this.generation;
+    return generation === this.generation || (generation === this.generation + 1 && generation % 2 !== 0);
+  }
+
   /** Whether a read failed only because the writer has cut or dropped the record, or is about to. */
   private overtaken(error: unknown): boolean {
     if (!VarveError.is(error, 'ERR_VARVE_CORRUPT') && !isMoved(error)) return false;
@@ -169,10 +178,12 @@ export class LogReader {
         this.refresh();
       } catch (error) {
         if (!this.overtaken(error)) throw error;
-        if (this.page!.generation % 2 !== 0 || attempt === ATTEMPTS) {
+        const underWay = this.page!.generation % 2 !== 0;
+        if ((underWay && attempt > 2) || attempt === ATTEMPTS) {
           throw new VarveError('ERR_VARVE_OUT_OF_RANGE', `record ${lsn} is being cut from the log`, { lsn }, error);
         }
-        this.refresh();
+        if (underWay) this.reload();
+        else this.refresh();
       }
     }
   }

@@ -20,7 +20,7 @@ export interface LogContext {
   readonly directory: string;
   /** Whether files are opened for reading only: then nothing is ever written, not even through a mapping. */
   readonly readOnly: boolean;
-  /** Reader: whether no truncation has been finished since what is known of the segments was found out. */
+  /** Reader: whether no truncation was finished since what is known of the segments was found out. */
   readonly current?: () => boolean;
 }
 
@@ -147,9 +147,9 @@ export class Segment {
   }
 
   /**
-   * Refuses a file that has taken the place of the one that this reader knows. Its writer may trim it below what is known
-   * of the old one at any moment, and touching it there kills the process; a file of the current generation never shrinks
-   * below its committed records, and one that was replaced never changes again.
+   * Refuses a file that has taken the place of the one that this reader knows. Its writer may trim it below what is
+   * known of the old one at any moment, and touching it there kills the process; a file of the current generation never
+   * shrinks below its committed records, and one that was replaced never changes again.
    */
   private requireCurrent(): void {
     if (this.context.current?.() !== false) return;

@@ -184,7 +184,7 @@ export class LogWriter extends Appender {
   /** What a sync that is submitted now covers. */
   private capture(): SyncTarget {
     const { last } = this.segments;
-    this.bulk = false;
+    this.pages.syncAsked();
     return {
       lsn: this.lastLsn,
       position: this.position,

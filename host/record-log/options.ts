@@ -127,6 +127,12 @@ export function checkRecord(index: number, value: unknown): RecordInput {
   return record;
 }
 
+/** Whether all are bytes; a hole is not. */
+export function areBytes(records: readonly unknown[]): records is readonly Uint8Array[] {
+  for (let i = 0; i < records.length; i++) if (!(records[i] instanceof Uint8Array)) return false;
+  return true;
+}
+
 /** Checks a reference. */
 export function checkRef(value: unknown): RecordRef {
   if (typeof value !== 'object' || value === null) throw wrongType('ref', 'a RecordRef', value);

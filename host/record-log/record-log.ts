@@ -17,7 +17,7 @@ import { Scanner } from '../log/scanner.ts';
 import type { LogContext } from '../log/segment.ts';
 import type { LogWriter } from '../log/writer.ts';
 import {
-  checkData, checkKind, checkLsn, checkOptions, checkRecord, checkRef, type CheckedOptions, type RecordLogOptions,
+  areBytes, checkData, checkKind, checkLsn, checkOptions, checkRecord, checkRef, type CheckedOptions, type RecordLogOptions,
 } from './options.ts';
 
 /** What `append` can be told about a record. */
@@ -52,12 +52,6 @@ export interface ScanOptions extends ReadOptions {
 export interface BatchResult {
   readonly firstLsn: number;
   readonly lastLsn: number;
-}
-
-/** Whether all are bytes; a hole is not. */
-function areBytes(records: readonly unknown[]): records is readonly Uint8Array[] {
-  for (let i = 0; i < records.length; i++) if (!(records[i] instanceof Uint8Array)) return false;
-  return true;
 }
 
 function contextOf(options: CheckedOptions): LogContext {
