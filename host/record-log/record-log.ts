@@ -17,7 +17,8 @@ import { Scanner } from '../log/scanner.ts';
 import type { LogContext } from '../log/segment.ts';
 import type { LogWriter } from '../log/writer.ts';
 import {
-  areBytes, checkData, checkKind, checkLsn, checkOptions, checkRecord, checkRef, type CheckedOptions, type RecordLogOptions,
+  areBytes, checkData, checkKind, checkLsn, checkOptions, checkRecord, checkRef, type CheckedOptions,
+  type RecordLogOptions,
 } from './options.ts';
 
 /** What `append` can be told about a record. */
