@@ -120,11 +120,12 @@ export function checkRecord(index: number, value: unknown): RecordInput {
   if (typeof value !== 'object' || value === null || !('payload' in value)) {
     throw wrongType(name(), 'bytes, text, or {payload, kind?, key?}', value);
   }
-  const record = value as RecordInput;
-  if (!isData(record.payload)) checkData(`${name()}.payload`, record.payload);
-  if (record.kind !== undefined && !isKind(record.kind)) checkKind(`${name()}.kind`, record.kind);
-  if (record.key !== undefined && !isData(record.key)) checkData(`${name()}.key`, record.key);
-  return record;
+  // Read once: what was checked is what is appended, even where a property is computed.
+  const { payload, kind, key } = value as RecordInput;
+  if (!isData(payload)) checkData(`${name()}.payload`, payload);
+  if (kind !== undefined && !isKind(kind)) checkKind(`${name()}.kind`, kind);
+  if (key !== undefined && !isData(key)) checkData(`${name()}.key`, key);
+  return { payload, kind, key };
 }
 
 /** Whether all are bytes; a hole is not. */

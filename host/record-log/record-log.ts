@@ -237,9 +237,8 @@ export class RecordLog {
   /** Where a record lies, for `readRef`. Errors as `read`. */
   refOf(lsn: number): RecordRef {
     const { source } = this;
-    checkLsn('lsn', lsn);
-    if (this.reader === undefined) return source.segments.refOf(lsn);
-    return this.reader.reading(lsn, (segments) => segments.refOf(lsn));
+    if (this.reader === undefined) return source.segments.refOf(checkLsn('lsn', lsn));
+    return this.reader.reading(checkLsn('lsn', lsn), (segments) => segments.refOf(lsn));
   }
 
   /** Reads the record that a reference leads to; ERR_VARVE_OUT_OF_RANGE where it was cut since. Errors as `read`. */
