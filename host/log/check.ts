@@ -89,7 +89,6 @@ export function checkLog(
 
 function checkSegment(segments: SegmentSet, segment: Segment, tally: Tally): void {
   const view = segments.pool.view(segment);
-  segment.mapping!.populate(0, view.dataEnd);
   let { first: offset, ordinal } = { first: view.records === 0 ? view.dataEnd : view.locate(0), ordinal: 0 };
   while (offset >= 0 && offset < view.dataEnd) {
     const count = view.scan(offset, ordinal, ALL, ALL);

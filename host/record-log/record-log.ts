@@ -109,7 +109,7 @@ export class RecordLog {
    * found stands in `recovery`.
    *
    * Recovery keeps the longest valid prefix and never gives up a durable record. It runs on this thread and costs what
-   * the unsealed tail costs: at most one segment, about 25 ms for 64 MiB.
+   * the unsealed tail costs: at most one segment, some 25 to 70 ms for 64 MiB.
    *
    * @throws (rejects with) ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_LOCKED, ERR_VARVE_CORRUPT, ERR_VARVE_NOT_FOUND,
    *   ERR_VARVE_FOREIGN_DIRECTORY, ERR_VARVE_NEWER_VERSION, ERR_VARVE_DISK_FULL, ERR_VARVE_MEMORY_FULL,
