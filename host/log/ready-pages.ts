@@ -38,7 +38,9 @@ export class ReadyPages {
   upTo(segment: Segment, reach: number): number {
     const from = this.end;
     if (from >= reach) return from;
-    const { bytes, piece } = this.bulk ? READY_IN_BULK : READY;
+    const { bytes } = this.bulk ? READY_IN_BULK : READY;
+    // What a large batch covers will be stored to in any case, so its folios may be large.
+    const { piece } = this.bulk || reach - from >= READY_IN_BULK.piece ? READY_IN_BULK : READY;
     const mapping = segment.mapping!;
     const to = Math.min(Math.ceil(reach / bytes) * bytes, mapping.length);
     this.bulk = true;
