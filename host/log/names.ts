@@ -37,7 +37,11 @@ export function isOwnName(name: string): boolean {
   return OWN_NAME.test(name);
 }
 
-/** Where the bytes that were cut from a segment at `offset` are kept; the epoch keeps two cuts apart. */
-export function cutPath(directory: string, baseLsn: number, offset: number, epoch: number): string {
-  return join(directory, `${String(baseLsn).padStart(20, '0')}-${offset}-e${epoch}.cut`);
+/**
+ * Where the bytes that were cut from a segment at `offset` are kept. The epoch keeps two cuts apart, `copy` what
+ * several attempts at one have saved.
+ */
+export function cutPath(directory: string, baseLsn: number, offset: number, epoch: number, copy = 1): string {
+  const name = `${String(baseLsn).padStart(20, '0')}-${offset}-e${epoch}`;
+  return join(directory, copy === 1 ? `${name}.cut` : `${name}-${copy}.cut`);
 }

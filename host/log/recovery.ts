@@ -59,9 +59,15 @@ export function expired(loaded: Loaded, marks: Marks | undefined): Segment[] {
   return loaded.segments.filter((_, at) => (loaded.segments[at + 1]?.baseLsn ?? Infinity) <= marks.firstLsn);
 }
 
+/** A name for what is cut that nothing has yet: a recovery that died has saved more than is left to be saved now. */
+function freeCutPath({ storage, directory }: LogContext, baseLsn: number, offset: number, epoch: number): string {
+  let path = cutPath(directory, baseLsn, offset, epoch);
+  for (let copy = 2; storage.exists(path); copy++) path = cutPath(directory, baseLsn, offset, epoch, copy);
+  return path;
+}
+
 function writeCut(context: LogContext, path: string, bytes: Uint8Array): CutFile {
   const { storage } = context;
-  storage.remove(path);
   const file = storage.create(path);
   try {
     file.write(bytes, 0);
@@ -76,7 +82,7 @@ function writeCut(context: LogContext, path: string, bytes: Uint8Array): CutFile
 export function saveCut(context: LogContext, segment: Segment, offset: number, count: number, epoch: number): CutFile {
   const from = segment.view!.base + offset;
   const bytes = context.core.memory.bytes.subarray(from, from + count);
-  return writeCut(context, cutPath(context.directory, segment.baseLsn, offset, epoch), bytes);
+  return writeCut(context, freeCutPath(context, segment.baseLsn, offset, epoch), bytes);
 }
 
 /** Moves a whole segment file aside. */
@@ -84,7 +90,7 @@ export function setAside(context: LogContext, path: string, baseLsn: number, epo
   const file = context.storage.open(path, 'read');
   const bytes = file.size();
   file.close();
-  const target = cutPath(context.directory, baseLsn, 0, epoch);
+  const target = freeCutPath(context, baseLsn, 0, epoch);
   context.storage.rename(path, target);
   return { path: target, bytes };
 }
