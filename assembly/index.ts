@@ -7,7 +7,7 @@ import { crcInit } from './crc/crc32c';
 
 export { crc32c } from './crc/crc32c';
 export { endOfBytes } from './mem/bytes';
-export { append, appendBatch, commit } from './record/append';
+export { append, appendBatch, commit, publishBatch, sealBatch } from './record/append';
 export { advance, locate, read, readAt, scan } from './record/scan';
 export { fillLost, findLater, recover } from './record/recover';
 export {

@@ -7,7 +7,7 @@ import { Status } from '../assembly/abi/status';
 import { crcInit } from '../assembly/crc/crc32c';
 import { CONTROL_COMMITTED_OFFSET, ControlCommitted } from '../assembly/layout/control';
 import { Frame, flagsOf } from '../assembly/layout/frame';
-import { appendBatch } from '../assembly/record/append';
+import { appendBatch, publishBatch, sealBatch } from '../assembly/record/append';
 import { checkFrame } from '../assembly/record/frame';
 import { recover } from '../assembly/record/recover';
 import {
@@ -128,6 +128,47 @@ describe('appendBatch', () => {
     appendBatch(view, 2);
     expect(view.dataEnd).toBe(MAPPED);
     expect(guardIntact()).toBe(true);
+  });
+});
+
+describe('sealBatch and publishBatch', () => {
+  it('give byte by byte what appendBatch gives, and change nothing but the index until the batch is published', () => {
+    fresh();
+    addMany(3);
+    addBatch(11);
+    const first = offsets[0];
+    const bytes = view.dataEnd - first;
+    const expected = new StaticArray<u8>(bytes);
+    memory.copy(changetype<usize>(expected), BASE + first, bytes);
+
+    fresh();
+    addMany(3);
+    const stage = new StaticArray<u64>(bytes / 8);
+    const at = changetype<usize>(stage);
+    memory.copy(at, changetype<usize>(expected), bytes);
+    for (let offset: u32 = 0; offset < bytes;) {
+      // What the host leaves to the core: everything of the header but the size and an info word without flags.
+      const frame = changetype<Frame>(at + offset);
+      offset += (frame.size + 7) & ~7;
+      frame.crc = 0;
+      frame.lsn = 0;
+      frame.epoch = 0;
+      frame.info &= 0xff01ffff;
+    }
+    const lsn = committed.lsn;
+    sealBatch(view, at, 11);
+    expect(memory.compare(at, changetype<usize>(expected), bytes)).toBe(0);
+    expect(view.records).toBe(3);
+    expect(view.dataEnd).toBe(first);
+    expect(committed.lsn).toBe(lsn);
+    expect(load<u64>(BASE + first)).toBe(0);
+
+    memory.copy(BASE + first, at, bytes);
+    expect(publishBatch(view, 11, first + bytes)).toBe(<f64>(BASE_LSN + 13));
+    expect(view.records).toBe(14);
+    expect(committed.lsn).toBe(BASE_LSN + 13);
+    expect(recover(view, MAPPED, ALL)).toBe(Status.Absent);
+    expect(view.records).toBe(14);
   });
 });
 

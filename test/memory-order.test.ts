@@ -73,7 +73,7 @@ describe.each(BUILDS)('the release build %s', (build) => {
     const [word, watermark] = storesIn(body).filter((at) => opcode(body[at]!) === ATOMIC_STORE) as [number, number];
     // The frame begins where the view's file does, at the offset of its end; its word is the first of it.
     expect(body[word]).toBe(ATOMIC_STORE);
-    if (name === 'appendBatch') expect(fieldsIn(addressOf(body, word, core))).toEqual(['base']);
+    if (name === 'appendBatch') expect(fieldsIn(addressOf(body, word, core))).toEqual(['base', 'dataEnd']);
     expect(body[watermark]).toBe(ATOMIC_STORE);
     expect(ControlCommitted.lsn).toBe(0);
     expect(storesIn(body).at(-1), 'the watermark is stored last').toBe(watermark);

@@ -5,6 +5,7 @@
  */
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { VarveError } from '../host/errors/varve-error.ts';
+import { STATIC_END } from '../host/generated/abi.ts';
 import { RecordLog } from '../host/record-log/record-log.ts';
 import { failure, giveCore, rejection, takeCore, textOf, texts, wipeCore } from './support/log-fixture.ts';
 import { SimulatedDisk, type FaultPlan } from './support/simulated-disk.ts';
@@ -212,6 +213,9 @@ describe('a failure of any call', () => {
       log.syncNow();
       progress.durable = 30;
       step((model) => model.push(...list.slice(30, 45)), () => { log.appendBatch(list.slice(30, 45)); });
+      // Large enough for the stage.
+      const large = texts(30, 3000, 100);
+      step((model) => model.push(...large), () => { log.appendBatch(large); });
       log.rotate();
       progress.durable = 28;
       step((model) => { model.length = 28; }, () => log.truncateAfter(28));
@@ -268,7 +272,7 @@ describe('a failure of any call', () => {
         // What was closed is given back, whatever failed.
         const left = core.memory.largestFree();
         const lived = disk.clone();
-        expect(left, `${operation} ${nth}`).toBe(core.memory.bytes.length - (1 << 20));
+        expect(left, `${operation} ${nth}`).toBe(core.memory.bytes.length - STATIC_END);
         disk.evictFailedPages();
         disk.powerCut(undefined, { pages: 'lost', sizes: 'old', names: 'lost' });
         for (const each of [lived, disk]) {

@@ -6,9 +6,13 @@
 export const SCRATCH_OFFSET: u32 = 262144;
 /** Bytes of the scratch area. */
 export const SCRATCH_BYTES: u32 = 262144;
-/** Where the slots for the views of open segments begin; they end at `STATIC_END`. */
+/** Where the slots for the views of open segments begin; they end at `STAGE_OFFSET`. */
 export const SLOTS_OFFSET: u32 = 524288;
 /** Bytes of a slot. */
 export const SLOT_BYTES: u32 = 128;
+/** Where the stage begins: a batch is put together here that one write then takes to its segment. */
+export const STAGE_OFFSET: u32 = 1048576;
+/** Bytes of the stage. */
+export const STAGE_BYTES: u32 = 1048576;
 /** Where the address ranges for mapped files begin. */
-export const STATIC_END: u32 = 1048576;
+export const STATIC_END: u32 = 2097152;

@@ -1,14 +1,16 @@
 /**
  * The writer's side of a segment: frames are sealed in place, published, indexed, and the watermark moved.
  *
- * The host has copied key and payload to where they belong and has made sure that they fit, with room to spare for the
+ * The host has copied key and payload to where they belong - in place, or for a large batch on a stage from which one
+ * write takes it - and has made sure that they fit, with room to spare for the
  * index and the footer; these functions do not check it again. What a crash can leave: bytes behind the last published
  * frame, which recovery cuts.
  */
 import { FRAMES_OFFSET, Flag, INDEX_SHIFT } from '../abi/limits';
+import { SCRATCH_OFFSET } from '../abi/memory';
 import { CONTROL_COMMITTED_OFFSET, ControlCommitted } from '../layout/control';
 import { FRAME_HEADER_BYTES, Frame, INFO_FLAGS_SHIFT, INFO_KEY_MASK, frameStride } from '../layout/frame';
-import { SegmentView } from '../layout/view';
+import { ScanResult, SegmentView } from '../layout/view';
 import { sealFrame } from './frame';
 
 /** Enters the frame at `offset`, the `ordinal`-th of its segment, into the LSN index where it is due. */
@@ -59,34 +61,68 @@ export function append(view: SegmentView, info: u32, payloadBytes: u32): f64 {
 }
 
 /**
- * Appends `count` records as one atomic batch. The host has put each one's key and payload where it belongs, and into
- * its header `size` and `info` (without the flags).
+ * Seals the `count` frames of a batch, which stand one behind the other at `at` and will stand at the end of the view.
+ * The host has put each one's key and payload where it belongs, and into its header `size` and `info` (without the
+ * flags).
  *
- * @returns the LSN of the last one
- * Order: every frame but the first is whole before the first one's word is stored, and the watermark moves once, so
- * that readers see all or nothing; recovery cuts a batch whose last frame is missing.
+ * @param whole whether the first frame's word is stored too, which publishes the batch
+ * @returns the first frame's word. In the scratch area: `offset` just past the last frame
+ * Writes: the frames, the index.
  */
-export function appendBatch(view: SegmentView, count: u32): f64 {
-  const first = view.dataEnd;
-  let offset = first;
+@inline
+function seal(view: SegmentView, at: usize, count: u32, whole: bool): u64 {
+  let offset = view.dataEnd;
   let ordinal = view.records;
   let firstWord: u64 = 0;
   for (let i: u32 = 0; i < count; i++) {
-    const at = <usize>view.base + offset;
     const frame = changetype<Frame>(at);
     const size = frame.size;
     const more = <u32>(i + 1 < count) << INFO_FLAGS_SHIFT;
     const word = sealFrame(
       at, size, frame.info | more, <u32>view.baseLsn + ordinal, view.durable, view.writerEpoch, view.salt);
     if (i == 0) firstWord = word;
-    else store<u64>(at, word);
+    if (i != 0 || whole) store<u64>(at, word);
     indexFrame(view, ordinal, offset);
     ordinal++;
-    offset += frameStride(size);
+    const stride = frameStride(size);
+    at += stride;
+    offset += stride;
   }
-  atomic.store<u64>(<usize>view.base + first, firstWord);
-  view.records = ordinal;
-  view.dataEnd = offset;
+  changetype<ScanResult>(SCRATCH_OFFSET).offset = offset;
+  return firstWord;
+}
+
+/**
+ * Appends the `count` records that stand, as `seal` wants them, at the end of the view as one atomic batch.
+ *
+ * @returns the LSN of the last one
+ * Order: every frame but the first is whole before the first one's word is stored, and the watermark moves once, so
+ * that readers see all or nothing; recovery cuts a batch whose last frame is missing.
+ */
+export function appendBatch(view: SegmentView, count: u32): f64 {
+  const word = seal(view, <usize>view.base + view.dataEnd, count, false);
+  atomic.store<u64>(<usize>view.base + view.dataEnd, word);
+  return publishBatch(view, count, changetype<ScanResult>(SCRATCH_OFFSET).offset);
+}
+
+/**
+ * Seals the `count` frames at `at`, outside of the segment, as one batch: the host writes them to the end of the view
+ * and then calls `publishBatch`. Until then the view has not changed.
+ */
+export function sealBatch(view: SegmentView, at: usize, count: u32): void {
+  seal(view, at, count, true);
+}
+
+/**
+ * Commits the sealed batch of `count` records that stands at the end of the view by now.
+ *
+ * @param dataEnd offset just past its last frame
+ * @returns the LSN of the last one
+ * Writes: the view, the watermark.
+ */
+export function publishBatch(view: SegmentView, count: u32, dataEnd: u32): f64 {
+  view.records += count;
+  view.dataEnd = dataEnd;
   view.epoch = view.writerEpoch;
   return commit(view);
 }

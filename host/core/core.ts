@@ -7,7 +7,7 @@ import { instantiateSync } from '@assemblyscript/loader';
 import baselineModule from '../../build/core.wasm';
 import simdModule from '../../build/core.simd.wasm';
 import { VarveError } from '../errors/varve-error.ts';
-import { SLOTS_OFFSET, SLOT_BYTES, STATIC_END } from '../generated/abi.ts';
+import { SLOTS_OFFSET, SLOT_BYTES, STAGE_OFFSET } from '../generated/abi.ts';
 import { CoreMemory } from './memory.ts';
 
 /** The functions of the core; see assembly/index.ts for what each does. */
@@ -17,6 +17,8 @@ export interface CoreExports {
   endOfBytes(from: number, to: number): number;
   append(view: number, info: number, payloadBytes: number): number;
   appendBatch(view: number, count: number): number;
+  sealBatch(view: number, at: number, count: number): void;
+  publishBatch(view: number, count: number, dataEnd: number): number;
   commit(view: number): number;
   advance(view: number, records: number): number;
   locate(view: number, ordinal: number): number;
@@ -106,9 +108,9 @@ export class Core {
   takeSlot(): number {
     const slot = this.freeSlots.pop() ?? this.nextSlot;
     if (slot === this.nextSlot) {
-      if (slot + SLOT_BYTES > STATIC_END) {
+      if (slot + SLOT_BYTES > STAGE_OFFSET) {
         throw new VarveError('ERR_VARVE_MEMORY_FULL',
-          `more than ${(STATIC_END - SLOTS_OFFSET) / SLOT_BYTES} segments are mapped in one core; close logs that are `
+          `more than ${(STAGE_OFFSET - SLOTS_OFFSET) / SLOT_BYTES} segments are mapped in one core; close logs that are `
           + 'not used');
       }
       this.nextSlot += SLOT_BYTES;

@@ -1,18 +1,17 @@
 /**
  * The core's linear memory and who has which part of it.
  *
- * [0, STATIC_END) belongs to the core: its tables and the scratch areas. The rest is handed out in ranges whose address
- * and length are multiples of 64 KiB, so that a file can be mapped onto each. The memory never grows, so `buffer` and
- * the views below stay valid for ever.
+ * [0, STATIC_END) belongs to the core: its tables, the scratch areas and the stage. The rest is handed out in ranges
+ * whose address and length are multiples of 64 KiB, so that a file can be mapped onto each. The memory never grows, so
+ * `buffer` and the views below stay valid for ever.
  */
 import { VarveError } from '../errors/varve-error.ts';
+import { STATIC_END } from '../generated/abi.ts';
 
 /** Ranges are multiples of this: one WebAssembly page. */
 export const RANGE_ALIGNMENT = 65536;
 /** Bytes of the whole memory of a shared core: all that 32-bit addresses reach. It costs address space, not memory. */
 export const MEMORY_BYTES_MAX = 4294967296;
-/** Where the ranges begin. */
-export const STATIC_END = 1 << 20;
 
 interface Range { address: number; length: number }
 

@@ -101,6 +101,15 @@ export class SegmentView {
     return this.exports.appendBatch(this.at, count);
   }
 
+  /** Seals a batch at an address outside of the segment; `publishBatch` commits it when it is in its place. */
+  sealBatch(at: number, count: number): void {
+    this.exports.sealBatch(this.at, at, count);
+  }
+
+  publishBatch(count: number, dataEnd: number): number {
+    return this.exports.publishBatch(this.at, count, dataEnd);
+  }
+
   /** Publishes the end of the view as the committed watermark. */
   commit(): void {
     this.exports.commit(this.at);

@@ -57,14 +57,20 @@ export const SCRATCH_OFFSET = 262144;
 /** Bytes of the scratch area. */
 export const SCRATCH_BYTES = 262144;
 
-/** Where the slots for the views of open segments begin; they end at `STATIC_END`. */
+/** Where the slots for the views of open segments begin; they end at `STAGE_OFFSET`. */
 export const SLOTS_OFFSET = 524288;
 
 /** Bytes of a slot. */
 export const SLOT_BYTES = 128;
 
+/** Where the stage begins: a batch is put together here that one write then takes to its segment. */
+export const STAGE_OFFSET = 1048576;
+
+/** Bytes of the stage. */
+export const STAGE_BYTES = 1048576;
+
 /** Where the address ranges for mapped files begin. */
-export const STATIC_END = 1048576;
+export const STATIC_END = 2097152;
 
 // assembly/abi/status.ts
 

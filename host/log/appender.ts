@@ -14,6 +14,7 @@ import type { SegmentView } from '../core/segment-view.ts';
 import { VarveError } from '../errors/varve-error.ts';
 import {
   FRAMES_OFFSET, FRAME_HEADER_BYTES, Frame, INFO_KIND_SHIFT, KEY_BYTES_MAX, PAYLOAD_BYTES_MAX, SEGMENT_BYTES_MAX,
+  STAGE_BYTES, STAGE_OFFSET,
 } from '../generated/abi.ts';
 import type { StoredFile } from '../io/storage.ts';
 import { segmentName } from './names.ts';
@@ -34,6 +35,11 @@ export interface RecordInput {
 const SIZE_WORD = Frame.size / 4;
 const INFO_WORD = Frame.info / 4;
 const NO_KEY = new Uint8Array(0);
+/**
+ * From here on a batch is put together on the stage and written by one call, up to the size of the stage: its pages are
+ * then never mapped dirty, which makes both the append and the sync behind it cheaper. docs/decisions/0004.
+ */
+const STAGED_BYTES_MIN = 65536;
 
 function strideOf(bytes: number): number {
   return (FRAME_HEADER_BYTES + bytes + 7) & ~7;
@@ -140,7 +146,7 @@ export abstract class Appender {
     const keyBytes = byteLength(key);
     const payloadBytes = byteLength(payload);
     this.checkSizes(keyBytes, payloadBytes);
-    this.makeRoom(strideOf(keyBytes + payloadBytes), 1);
+    this.makeReady(strideOf(keyBytes + payloadBytes), 1);
     const body = this.base + this.tail + FRAME_HEADER_BYTES;
     this.put(key, body);
     this.put(payload, body + keyBytes);
@@ -158,9 +164,9 @@ export abstract class Appender {
       if (length > PAYLOAD_BYTES_MAX) this.checkSizes(0, length);
       total += strideOf(length);
     }
-    this.makeRoom(total, count);
+    const first = this.beginBatch(total, count);
     const { bytes, words } = this;
-    let at = this.base + this.tail;
+    let at = first;
     for (let i = 0; i < count; i++) {
       const payload = payloads[i]!;
       const size = FRAME_HEADER_BYTES + payload.length;
@@ -170,9 +176,7 @@ export abstract class Appender {
       bytes.set(payload, at + FRAME_HEADER_BYTES);
       at += (size + 7) & ~7;
     }
-    this.tail += total;
-    this.wakeLater();
-    return this.view!.appendBatch(count);
+    return this.endBatch(first, total, count);
   }
 
   /** Appends records as one batch; returns the LSN of the last. */
@@ -188,8 +192,8 @@ export abstract class Appender {
       sizes[i * 2 + 1] = payloadBytes;
       total += strideOf(keyBytes + payloadBytes);
     }
-    this.makeRoom(total, records.length);
-    let at = this.base + this.tail;
+    const first = this.beginBatch(total, records.length);
+    let at = first;
     for (let i = 0; i < records.length; i++) {
       const record = records[i]!;
       const keyBytes = sizes[i * 2]!;
@@ -200,9 +204,35 @@ export abstract class Appender {
       this.put(record.payload, at + FRAME_HEADER_BYTES + keyBytes);
       at += (size + 7) & ~7;
     }
+    return this.endBatch(first, total, records.length);
+  }
+
+  /** Makes room for a batch; returns where its frames are to be put: in their place, or on the stage. */
+  private beginBatch(total: number, count: number): number {
+    const staged = total >= STAGED_BYTES_MIN && total <= STAGE_BYTES;
+    if (staged) this.makeRoom(total, count);
+    else this.makeReady(total, count);
+    return staged ? STAGE_OFFSET : this.base + this.tail;
+  }
+
+  /** Commits the batch whose frames were put at `at`; returns the LSN of the last record. */
+  private endBatch(at: number, total: number, count: number): number {
+    const view = this.view!;
+    const staged = at === STAGE_OFFSET;
+    if (staged) {
+      view.sealBatch(at, count);
+      try {
+        this.segments.last!.stored.write(this.bytes.subarray(at, at + total), this.tail);
+      } catch (error) {
+        // A part of it may stand behind the tail, where later frames must not meet it.
+        this.poisonWith(error);
+        throw error;
+      }
+    }
     this.tail += total;
+    if (staged) this.pages.passed(this.tail);
     this.wakeLater();
-    return this.view!.appendBatch(records.length);
+    return staged ? view.publishBatch(count, this.tail) : view.appendBatch(count);
   }
 
   private put(data: Uint8Array | string, at: number): void {
@@ -220,6 +250,11 @@ export abstract class Appender {
     this.requireOpen();
     if (this.view === undefined) this.activate();
     if (this.view === undefined || !this.hasRoom(need, records)) this.startSegment(need, records);
+  }
+
+  /** Makes room, and the pages ready that the frames will be stored to. */
+  private makeReady(need: number, records: number): void {
+    this.makeRoom(need, records);
     const reach = this.tail + need;
     const ready = this.pages.upTo(this.segments.last!, reach);
     const { mapped, records: known } = this;

@@ -34,6 +34,11 @@ export class ReadyPages {
     this.bulk = false;
   }
 
+  /** Told that what stands before `dataEnd` was written otherwise. */
+  passed(dataEnd: number): void {
+    this.end = Math.max(this.end, Math.ceil(dataEnd / PAGE_BYTES) * PAGE_BYTES);
+  }
+
   /** Makes the pages up to `reach` ready, and some behind them; returns the offset up to which they are. */
   upTo(segment: Segment, reach: number): number {
     const from = this.end;

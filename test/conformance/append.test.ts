@@ -151,6 +151,29 @@ onEach('appending', (make, kind) => {
     expect(textsOf(log)).toEqual([...small, ...small, ...large]);
   });
 
+  it('takes batches of every way of putting them together, one behind the other and behind single records', async () => {
+    const fixture = make();
+    const log = await fixture.open({ segmentBytes: 8 << 20 });
+    const random = new Random(11);
+    const written: Uint8Array[] = [];
+    // Frames of 1,024 bytes: below, at and above where the stage is used, and above its size.
+    for (const count of [63, 64, 65, 1023, 1024, 1025]) {
+      for (const named of [false, true]) {
+        const list = Array.from({ length: count }, () => random.bytes(1000));
+        log.appendBatch(named ? list.map((payload) => ({ payload })) : list);
+        const single = random.bytes(random.integer(100));
+        log.append(single);
+        written.push(...list, single);
+      }
+    }
+    expect(log.stats.segments).toBe(1);
+    expect(log.check()).toMatchObject({ outcome: 'ok', records: written.length });
+    expect([...log].every(({ payload }, at) => Buffer.compare(payload, written[at]!) === 0)).toBe(true);
+    const crashed = await fixture.afterCrash().open({ segmentBytes: 8 << 20 });
+    expect(crashed.recovery).toMatchObject({ outcome: 'whole', lastLsn: written.length });
+    crashed.closeSync();
+  });
+
   it('refuses a batch of nothing and a batch with one bad record, and appends nothing of it', async () => {
     const log = await make().open();
     log.append('one');

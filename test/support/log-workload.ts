@@ -141,7 +141,9 @@ export class Workload {
         expect(log.append(model.payloads.at(-1)!)).toBe(lastOf(model));
       }
     } else if (choice < 55) {
-      const batch = Array.from({ length: random.between(1, 8) }, () => this.text());
+      // Some are large enough for the stage, a few for more than that.
+      const length = random.chance(0.2) ? random.pick([40, 80, 700]) : random.between(1, 8);
+      const batch = Array.from({ length }, () => this.text());
       const first = lastOf(model) + 1;
       model.payloads.push(...batch);
       (this.model as { unfinished: ReadonlySet<number> }).unfinished

@@ -4,7 +4,8 @@
  * A write takes blocks page by page and may end short; `allocate` takes all it needs or none; growing by `truncate`
  * takes none and leaves a hole. Bytes and length become durable by a sync alone.
  */
-import { type CoreMemory, RANGE_ALIGNMENT, STATIC_END } from '../../host/core/memory.ts';
+import { type CoreMemory, RANGE_ALIGNMENT } from '../../host/core/memory.ts';
+import { STATIC_END } from '../../host/generated/abi.ts';
 import type { Mapping, StoredFile } from '../../host/io/storage.ts';
 import { type Operation, misuse, systemError } from './simulated-faults.ts';
 import { type Inode, PAGE_BYTES, pagesFor } from './simulated-inode.ts';
