@@ -45,6 +45,15 @@ function copyOf(core: Core, file: StoredFile, address: number, length: number): 
   return { address, length, populate: nothing, advise: nothing, unmap: nothing };
 }
 
+/**
+ * Whether a file could not be mapped because it was shorter than a moment before: the writer beside a reader has
+ * trimmed it, and may have made it longer again since. The reader's records end before that.
+ */
+function wasTrimmed(error: unknown): boolean {
+  const { length, size } = VarveError.is(error) ? error.details : {};
+  return typeof length === 'number' && typeof size === 'number' && size < length;
+}
+
 export class Segment {
   readonly path: string;
   readonly header: HeaderFields;
@@ -140,8 +149,7 @@ export class Segment {
     } catch (error) {
       if (this.mapping === undefined) core.memory.release(address, length);
       this.unmount();
-      // A writer may have trimmed the file between two looks at its length; a reader's records end before that.
-      if (this.context.readOnly && (this.stored.size() & ~7) < length) return this.mount();
+      if (this.context.readOnly && wasTrimmed(error)) return this.mount();
       throw error;
     }
   }
@@ -273,8 +281,7 @@ export class Segment {
         const view = file.view(size);
         return bytesOf(view.buffer as ArrayBuffer, view.byteOffset, view.length);
       } catch (error) {
-        // As in `mount`: trimmed between two looks.
-        if (!this.context.readOnly || file.size() >= size) throw error;
+        if (!this.context.readOnly || !wasTrimmed(error)) throw error;
       }
     }
   }
