@@ -2,8 +2,11 @@
  * The package's public face: everything that `import … from 'varve'` gives.
  */
 export { RecordLog } from './record-log/record-log.ts';
-export type { AppendOptions, BatchResult, ReadOptions, ScanOptions } from './record-log/record-log.ts';
+export type {
+  AppendOptions, BatchResult, FollowOptions, ReadOptions, RecordLogEvents, RetainOptions, ScanOptions,
+} from './record-log/types.ts';
 export type { RecordLogOptions } from './record-log/options.ts';
+export { Follower } from './log/follower.ts';
 export type { LogRecord, RecordRef } from './log/record.ts';
 export type { RecordInput } from './log/appender.ts';
 export type { CutFile, RecoveryReport } from './log/report.ts';

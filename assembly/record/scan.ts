@@ -88,8 +88,8 @@ export function scan(view: SegmentView, offset: u32, ordinal: u32, recordsMax: u
 }
 
 /**
- * Takes notice of the frames that another process has committed since: extends `records`, `dataEnd` and the index of a
- * reader's view until it holds `records` of them. The caller knows from the watermark that they are there.
+ * Takes notice of the frames that another process has committed since: extends `records`, `dataEnd`, `epoch` and the
+ * index of a reader's view until it holds `records` of them. The caller knows from the watermark that they are there.
  *
  * @returns `Ok`, or `BadSize` or `Truncated` where a frame is not what the watermark promised
  * Order: the watermark was loaded atomically before; the sizes are read after it.
@@ -103,6 +103,7 @@ export function advance(view: SegmentView, records: u32): Status {
     if (size > view.mapped - offset) return Status.Truncated;
     indexFrame(view, view.records, offset);
     view.records++;
+    view.epoch = changetype<Frame>(<usize>view.base + offset).epoch;
     view.dataEnd = offset + frameStride(size);
   }
   return Status.Ok;

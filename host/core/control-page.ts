@@ -147,6 +147,9 @@ export class ControlPage {
   /** Address of the futex word that rises when readers should look again. */
   get wakeAt(): number { return this.at + CONTROL_WAKE_OFFSET; }
 
+  /** The futex word now. */
+  get wakeWord(): number { return Atomics.load(this.core.memory.words, this.wakeAt / 4); }
+
   /** Raises the futex word; waking is the storage's. */
   bumpWake(): void {
     this.core.exports.bump(this.wakeAt);

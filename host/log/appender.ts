@@ -24,6 +24,7 @@ import type { Recovered } from './recovery.ts';
 import { Segment, type LogContext } from './segment.ts';
 import { SegmentSet } from './segments.ts';
 import { utf8BytesMax, writeUtf8 } from './utf8.ts';
+import { Waker } from './waker.ts';
 
 /** One record to be appended. */
 export interface RecordInput {
@@ -77,7 +78,7 @@ export abstract class Appender {
   /** Names that were made in the directory, and how many of them a sync has covered. */
   protected namesMade = 0;
   protected namesSynced = 0;
-  private wakePending = false;
+  protected readonly waker: Waker;
 
   constructor(context: LogContext, pool: SegmentPool, recovered: Recovered, segmentBytes: number) {
     this.context = context;
@@ -88,6 +89,7 @@ export abstract class Appender {
     this.words = context.core.memory.unsigned;
     this.segments = new SegmentSet(recovered.segments, pool, context.core);
     this.page = recovered.control.page;
+    this.waker = new Waker(context, this.page);
     this.epoch = recovered.epoch;
     this.nextLsn = recovered.nextLsn;
     this.nextPosition = recovered.nextPosition;
@@ -101,8 +103,6 @@ export abstract class Appender {
   protected abstract isDurable(lsn: number): boolean;
   /** Told when a sealed segment has joined those that wait for a sync. */
   protected abstract segmentSealed(): void;
-  /** Whether the log is closed, so that nobody is to be woken any more. */
-  protected abstract get ended(): boolean;
 
   get firstLsn(): number { return this.segments.first?.baseLsn ?? this.nextLsn; }
   get lastLsn(): number { return this.view === undefined ? this.nextLsn - 1 : this.activeLsn; }
@@ -124,7 +124,7 @@ export abstract class Appender {
     if (end > this.softEnd) return this.appendSlow(payload, kind, NO_KEY);
     this.bytes.set(payload, this.base + body);
     this.tail = (end + 7) & ~7;
-    if (!this.wakePending) this.wakeLater();
+    if (!this.waker.pending) this.waker.later();
     return this.view!.append(kind << INFO_KIND_SHIFT, length);
   }
 
@@ -133,7 +133,7 @@ export abstract class Appender {
     if (this.tail + strideOf(utf8BytesMax(text)) > this.softEnd) return this.appendSlow(text, kind, NO_KEY);
     const length = writeUtf8(this.bytes, this.base + this.tail + FRAME_HEADER_BYTES, text);
     this.tail += strideOf(length);
-    if (!this.wakePending) this.wakeLater();
+    if (!this.waker.pending) this.waker.later();
     return this.view!.append(kind << INFO_KIND_SHIFT, length);
   }
 
@@ -151,7 +151,7 @@ export abstract class Appender {
     this.put(key, body);
     this.put(payload, body + keyBytes);
     this.tail += strideOf(keyBytes + payloadBytes);
-    this.wakeLater();
+    this.waker.later();
     return this.view!.append((kind << INFO_KIND_SHIFT) | keyBytes, payloadBytes);
   }
 
@@ -231,7 +231,7 @@ export abstract class Appender {
     }
     this.tail += total;
     if (staged) this.pages.passed(this.tail);
-    this.wakeLater();
+    this.waker.later();
     return staged ? view.publishBatch(count, this.tail) : view.appendBatch(count);
   }
 
@@ -255,6 +255,7 @@ export abstract class Appender {
   /** Makes room, and the pages ready that the frames will be stored to. */
   private makeReady(need: number, records: number): void {
     this.makeRoom(need, records);
+    this.waker.due();
     const reach = this.tail + need;
     const ready = this.pages.upTo(this.segments.last!, reach);
     const { mapped, records: known } = this;
@@ -377,19 +378,19 @@ export abstract class Appender {
     this.startSegment(0, 0);
   }
 
-  /** One wake per turn of the event loop, however many records. */
-  private wakeLater(): void {
-    if (this.wakePending) return;
-    this.wakePending = true;
-    setImmediate(() => {
-      this.wakePending = false;
-      if (!this.ended) this.wake();
-    });
+  /** Resolves when something was done since, at the latest after so many milliseconds. */
+  changed(milliseconds: number): Promise<void> {
+    return this.waker.sleep(milliseconds);
   }
 
-  protected wake(): void {
-    this.page.bumpWake();
-    this.context.storage.wake(this.context.core.memory, this.page.wakeAt);
+  /** What a follower asks for before it looks; a writer knows all that it does. */
+  refresh(): void {
+    return;
+  }
+
+  /** The epoch of a record; `undefined` where it is not there. */
+  epochOf(lsn: number): number | undefined {
+    return lsn < this.firstLsn || lsn > this.lastLsn ? undefined : this.segments.epochOf(lsn);
   }
 }
 

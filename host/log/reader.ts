@@ -22,6 +22,17 @@ import { SegmentSet, statusName } from './segments.ts';
 /** How often a directory is read again when a writer changes it meanwhile. */
 const ATTEMPTS = 50;
 
+/** Records that are not in the log any more, as a reader notices it. */
+export interface LogChange {
+  /** `truncate`: records at the end were cut off; `retain`: those before `firstLsn` were dropped. */
+  readonly event: 'truncate' | 'retain';
+  readonly firstLsn: number;
+  readonly lastLsn: number;
+}
+
+/** How often the files are looked at where there is no CONTROL and so no wake word. */
+const POLL_MS = 100;
+
 /** Whether a segment is gone since it was listed, or another file has taken its place. */
 function isMoved(error: unknown): boolean {
   return VarveError.is(error, 'ERR_VARVE_NOT_FOUND') || VarveError.is(error, 'ERR_VARVE_TRUNCATED');
@@ -36,8 +47,13 @@ export class LogReader {
   private readonly pool: SegmentPool;
   private readonly control: ControlFile | undefined;
   private readonly storeKind: number;
-  private generation = 0;
+  /** The truncations that what is known takes into account. */
+  generation = 0;
   private known = 0;
+  /** The wake word before it was looked last. */
+  private wakeSeen = 0;
+  /** Told when records were cut off or dropped. */
+  noticed: (change: LogChange) => void = () => undefined;
   /** What a dead writer told readers: records that it promised and that were not found are not waited for. */
   private stale = -1;
   private staleFirst = -1;
@@ -206,19 +222,56 @@ export class LogReader {
   refresh(): void {
     const { page } = this;
     if (page === undefined || this.closed) return;
+    // Loaded before the rest: whoever waits for it to change misses nothing that comes after.
+    this.wakeSeen = page.wakeWord;
     const { lsn, firstLsn, generation } = page;
     if (generation !== this.generation || generation % 2 !== 0) {
       // While a truncation is under way the reader stays with what it knows; reads re-check every frame.
-      if (generation % 2 === 0) this.reload();
+      if (generation % 2 === 0) this.reloadAfterCut();
       return;
     }
     if (lsn <= this.known && firstLsn <= (this.segments.first?.baseLsn ?? 0)) return;
     // No checksum covers these words: what a dead writer left there is not believed, so that damage hides no record.
     if (lsn === this.stale && firstLsn === this.staleFirst && !this.live) return;
+    const before = this.firstLsn;
     // Where the whole of what was known was dropped, segments are missing in between.
     if (firstLsn > (this.segments.last?.baseLsn ?? Infinity)) this.reload();
     else if (lsn > this.known) this.followOrReload();
     if (firstLsn > (this.segments.first?.baseLsn ?? 0)) this.dropExpired(firstLsn);
+    if (this.firstLsn > before) this.notice('retain');
+  }
+
+  private notice(event: LogChange['event']): void {
+    this.noticed({ event, firstLsn: this.firstLsn, lastLsn: this.lastLsn });
+  }
+
+  /** A generation may rise without a loss: where a torn tail went that no reader had seen. */
+  private reloadAfterCut(): void {
+    const { firstLsn, lastLsn } = this;
+    const epoch = this.epochBefore(lastLsn);
+    this.reload();
+    if (this.firstLsn > firstLsn) this.notice('retain');
+    const kept = lastLsn < this.firstLsn || (lastLsn <= this.lastLsn && this.epochOf(lastLsn) === epoch);
+    if (!kept) this.notice('truncate');
+  }
+
+  /** The epoch of the last record known before a cut, whose frame may be gone by now. */
+  private epochBefore(lastLsn: number): number | undefined {
+    const { last } = this.segments;
+    return last !== undefined && last.lastLsn === lastLsn ? last.epoch : undefined;
+  }
+
+  /** The epoch of a record; `undefined` where it is not there. */
+  epochOf(lsn: number): number | undefined {
+    return lsn < this.firstLsn || lsn > this.lastLsn ? undefined : this.segments.epochOf(lsn);
+  }
+
+  /** Resolves when something may have changed since the last `refresh`, at the latest after so many milliseconds. */
+  changed(milliseconds: number): Promise<void> {
+    const { page } = this;
+    const { core, storage } = this.context;
+    if (page !== undefined) return storage.wait(core.memory, page.wakeAt, this.wakeSeen, milliseconds);
+    return new Promise((resolve) => { setTimeout(resolve, Math.min(milliseconds, POLL_MS)); });
   }
 
   private followOrReload(): void {

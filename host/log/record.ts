@@ -56,6 +56,11 @@ export function kindAt(words: Uint32Array, at: number): number {
   return words[at / 4 + INFO]! >>> INFO_KIND_SHIFT;
 }
 
+/** The epoch of the frame at `at`. */
+export function epochAt(words: Uint32Array, at: number): number {
+  return words[at / 4 + EPOCH]!;
+}
+
 /** The record of the frame at `at`, with key and payload as parts of the buffer. */
 export function recordIn({ buffer, start: begin, words }: Bytes, at: number, lsn: number): LogRecord {
   const word = at / 4;

@@ -312,12 +312,6 @@ export function writeKept(context: LogContext, pool: SegmentPool, segment: Segme
   try {
     file.allocate(dataEnd);
     file.write(core.memory.bytes.subarray(view.base, view.base + dataEnd), 0);
-    if (records > 0) {
-      // A batch that is cut in its midst ends there from now on: recovery would take what is left of it for torn.
-      const offset = view.locate(records - 1);
-      const header = view.endedBatchHeader(offset);
-      if (header !== undefined) file.write(header, offset);
-    }
     // A cut through a batch ends the batch there; else recovery would take what stays of it for unfinished, and cut it.
     const last = records === 0 ? -1 : view.read(records - 1);
     const header = last < 0 ? undefined : view.endedBatchHeader(last);

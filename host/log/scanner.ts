@@ -65,6 +65,18 @@ export class Scanner implements IterableIterator<LogRecord, undefined> {
     }
   }
 
+  /** LSN of the record that comes next; where it is done, the one behind the last. */
+  get position(): number { return this.next_; }
+
+  /** Forwards: adds what is left of the run that was read last to `list`. */
+  drainRun(list: LogRecord[]): void {
+    while (this.cursor !== this.runEnd) {
+      const at = this.stepForth();
+      const lsn = this.next_++;
+      if (kindAt(this.run.words, at) !== Kind.Lost) list.push(recordIn(this.run, at, lsn));
+    }
+  }
+
   return(): IteratorReturnResult<undefined> {
     this.next_ = this.bounds.reverse ? this.bounds.from - 1 : this.bounds.to + 1;
     this.cursor = this.runEnd;

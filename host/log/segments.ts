@@ -6,7 +6,7 @@ import type { SegmentView } from '../core/segment-view.ts';
 import { VarveError } from '../errors/varve-error.ts';
 import { Kind, Status } from '../generated/abi.ts';
 import type { SegmentPool } from './pool.ts';
-import { kindAt, recordCopied, recordIn, sizeAt, type Bytes, type LogRecord, type RecordRef } from './record.ts';
+import { epochAt, kindAt, recordCopied, recordIn, sizeAt, type Bytes, type LogRecord, type RecordRef } from './record.ts';
 import type { Segment } from './segment.ts';
 
 const STATUS_NAMES = new Map<number, string>(Object.entries(Status).map(([name, value]) => [value, name]));
@@ -113,6 +113,15 @@ export class SegmentSet {
     const { segment, view, offset } = this.checked(lsn);
     if (asView) return recordIn(segment.privateView(), offset, lsn);
     return recordCopied(this.memory, view.base + offset, lsn);
+  }
+
+  /** The epoch of a record, or of what stands in its place; `undefined` where it is not there or damaged. */
+  epochOf(lsn: number): number | undefined {
+    const segment = this.find(lsn);
+    if (segment === undefined) return undefined;
+    const view = this.pool.view(segment);
+    const offset = view.read(lsn - segment.baseLsn);
+    return offset < 0 ? undefined : epochAt(this.memory.words, view.base + offset);
   }
 
   refOf(lsn: number): RecordRef {

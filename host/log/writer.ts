@@ -55,7 +55,9 @@ export class LogWriter extends Appender {
   /** Syncs of the disk that group commit has made. */
   get syncs(): number { return this.syncer.count; }
   get poisoned(): boolean { return this.state === 'poisoned'; }
-  protected get ended(): boolean { return this.state === 'closed'; }
+
+  /** Changes with each truncation. */
+  get generation(): number { return this.cuts; }
 
   protected isDurable(lsn: number): boolean {
     return this.durable.lsn >= lsn;
@@ -87,6 +89,7 @@ export class LogWriter extends Appender {
       for (const segment of drop) this.removeSegment(segment);
       this.context.storage.syncDirectoryNow(this.context.directory);
     });
+    this.waker.later();
   }
 
   private removeSegment(segment: Segment): void {
@@ -150,6 +153,21 @@ export class LogWriter extends Appender {
       this.writeMarks(durableLsn, this.firstLsn, undefined);
       this.recovered.control.sync();
     });
+    this.waker.later();
+  }
+
+  /** The LSN from which on records stay, where the oldest segments go until the rest is small and young enough. */
+  retainedFrom(bytesMax: number, ageMax: number): number {
+    const { list } = this.segments;
+    const oldest = this.context.storage.now() - ageMax;
+    const { position } = this;
+    let at = 0;
+    // Only a whole segment goes, and its footer says when its last record was there.
+    for (; at < list.length - 1; at++) {
+      const { header, footer } = list[at]!;
+      if (position - header.basePosition <= bytesMax && (footer?.sealedAt ?? Infinity) >= oldest) break;
+    }
+    return list[at]?.baseLsn ?? this.firstLsn;
   }
 
   /** Drops every record; the numbering goes on. */
@@ -232,6 +250,8 @@ export class LogWriter extends Appender {
     this.durable = { lsn: target.lsn, position: target.position };
     if (this.view !== undefined && target.active === this.segments.last) this.view.durable = target.end;
     this.writeMarks(target.lsn, this.firstLsn, undefined);
+    // Some follow what is durable.
+    this.waker.later();
   }
 
   protected poisonWith(cause: unknown): void {
@@ -267,6 +287,7 @@ export class LogWriter extends Appender {
       if (this.state === 'open') this.closeCleanly();
     } finally {
       this.state = 'closed';
+      this.waker.close();
       this.softEnd = 0;
       this.view = undefined;
       this.pool.unmountAll();
@@ -283,7 +304,7 @@ export class LogWriter extends Appender {
     const { storage } = this.context;
     this.page.writeWriter(
       { epoch: this.epoch, open: false, pid: storage.pid, segmentBytes: this.segmentBytes }, storage.now());
-    this.wake();
+    this.waker.now();
     this.recovered.control.sync();
   }
 

@@ -8,6 +8,7 @@ import { SEGMENT_BYTES_MAX } from '../generated/abi.ts';
 import type { Storage } from '../io/storage.ts';
 import type { RecordInput } from '../log/appender.ts';
 import type { RecordRef } from '../log/record.ts';
+import type { FollowOptions, RetainOptions } from './types.ts';
 
 /** Options of `RecordLog.open`. */
 export interface RecordLogOptions {
@@ -90,6 +91,30 @@ export function checkOptions(directory: string, options: RecordLogOptions): Chec
 /** Checks that `value` is an LSN, or the number just below the first or above the last. */
 export function checkLsn(name: string, value: unknown): number {
   return integer(name, value, 0, Number.MAX_SAFE_INTEGER);
+}
+
+/** Checks what `follow` was given. */
+export function checkFollow(options: FollowOptions) {
+  if (typeof options !== 'object' || options === null) throw wrongType('options', 'an object', options);
+  const { from, durable = false, view = false, signal } = options;
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw wrongType('options.signal', 'an AbortSignal', signal);
+  return {
+    ...(from === undefined ? {} : { from: checkLsn('options.from', from) }),
+    durable: flag('options.durable', durable),
+    view: flag('options.view', view),
+    signal,
+  };
+}
+
+/** Checks what `retain` was given. */
+export function checkRetain(options: RetainOptions): { readonly maxBytes: number; readonly maxAge: number } {
+  if (typeof options !== 'object' || options === null) throw wrongType('options', 'an object', options);
+  const { maxBytes, maxAge } = options;
+  if (maxBytes === undefined && maxAge === undefined) throw wrongType('options', '{maxBytes, maxAge}, one at least', options);
+  return {
+    maxBytes: maxBytes === undefined ? Infinity : integer('options.maxBytes', maxBytes, 0, Number.MAX_SAFE_INTEGER),
+    maxAge: maxAge === undefined ? Infinity : integer('options.maxAge', maxAge, 0, Number.MAX_SAFE_INTEGER),
+  };
 }
 
 /** Checks bytes or text. */

@@ -1,59 +1,22 @@
 /**
- * RecordLog: the append-only log as its users see it. Arguments and states are checked here; the work is host/log's.
+ * RecordLog: the append-only log as its users see it. This is opening, writing and closing; reading is
+ * readable-log.ts. Arguments and states are checked here; the work is host/log's.
  */
 import { Core } from '../core/core.ts';
 import { VarveError, wrongType } from '../errors/varve-error.ts';
 import { STORE_KIND_RECORD_LOG } from '../generated/abi.ts';
 import { realStorage } from '../io/real-storage.ts';
 import type { RecordInput } from '../log/appender.ts';
-import { checkLog, type CheckOptions, type CheckReport } from '../log/check.ts';
 import { openReader, openWriter, repairLog } from '../log/open.ts';
-import type { PoolCounters, SegmentPool } from '../log/pool.ts';
-import type { LogReader } from '../log/reader.ts';
-import type { LogRecord, RecordRef } from '../log/record.ts';
 import type { RepairReport } from '../log/repair.ts';
-import type { RecoveryReport } from '../log/report.ts';
-import { Scanner } from '../log/scanner.ts';
 import type { LogContext } from '../log/segment.ts';
 import type { LogWriter } from '../log/writer.ts';
 import {
-  areBytes, checkData, checkKind, checkLsn, checkOptions, checkRecord, checkRef, type CheckedOptions,
+  areBytes, checkData, checkKind, checkLsn, checkOptions, checkRecord, checkRetain, type CheckedOptions,
   type RecordLogOptions,
 } from './options.ts';
-
-/** What `append` can be told about a record. */
-export interface AppendOptions {
-  /** What the record is, 0 to 127; 0 raw, 1 put and 2 delete have names. Default 0. */
-  readonly kind?: number;
-  /** A key of at most 64 KiB; text becomes UTF-8. Default: none. */
-  readonly key?: Uint8Array | string;
-}
-
-/** What a read can be told. */
-export interface ReadOptions {
-  /**
-   * Returns key and payload as parts of a private mapping of the segment instead of copies. They stay valid, with the
-   * bytes that they had, for as long as anyone holds them, even when the records are cut or the log is closed. Writing
-   * into them changes neither the file nor the log. Default false.
-   */
-  readonly view?: boolean;
-}
-
-/** What a scan can be told. */
-export interface ScanOptions extends ReadOptions {
-  /** First LSN; default `firstLsn`. `lastLsn + 1` gives nothing; beyond is an error, and so is below `firstLsn`. */
-  readonly from?: number;
-  /** Last LSN, inclusive; default, and at most, what `lastLsn` is when the scan begins. */
-  readonly to?: number;
-  /** From the last to the first. Default false. */
-  readonly reverse?: boolean;
-}
-
-/** LSNs of a batch. */
-export interface BatchResult {
-  readonly firstLsn: number;
-  readonly lastLsn: number;
-}
+import { ReadableLog, type OpenLog } from './readable-log.ts';
+import type { AppendOptions, BatchResult, RetainOptions } from './types.ts';
 
 function contextOf(options: CheckedOptions): LogContext {
   return {
@@ -62,6 +25,16 @@ function contextOf(options: CheckedOptions): LogContext {
     directory: options.directory,
     readOnly: options.readOnly,
   };
+}
+
+function openLog(options: CheckedOptions): OpenLog {
+  const context = contextOf(options);
+  const { directory } = options;
+  if (options.readOnly) {
+    const { reader, pool } = openReader(context, options.mappedBytesMax, STORE_KIND_RECORD_LOG);
+    return { directory, reader, writer: undefined, pool, report: reader.report };
+  }
+  return { directory, reader: undefined, ...openWriter(context, { ...options, storeKind: STORE_KIND_RECORD_LOG }) };
 }
 
 /**
@@ -78,30 +51,9 @@ function contextOf(options: CheckedOptions): LogContext {
  * console.log(new TextDecoder().decode(log.read(lsn).payload)); // first order
  * await log.close();
  */
-export class RecordLog {
-  /** The directory, as an absolute path. */
-  readonly directory: string;
-  /** What opening found and did. */
-  readonly recovery: RecoveryReport;
-  private readonly writer: LogWriter | undefined;
-  private readonly reader: LogReader | undefined;
-  private readonly pool: SegmentPool;
-  private isClosed = false;
-
+export class RecordLog extends ReadableLog {
   private constructor(options: CheckedOptions) {
-    this.directory = options.directory;
-    const context = contextOf(options);
-    if (options.readOnly) {
-      const { reader, pool } = openReader(context, options.mappedBytesMax, STORE_KIND_RECORD_LOG);
-      this.reader = reader;
-      this.pool = pool;
-      this.recovery = reader.report;
-    } else {
-      const { writer, pool, report } = openWriter(context, { ...options, storeKind: STORE_KIND_RECORD_LOG });
-      this.writer = writer;
-      this.pool = pool;
-      this.recovery = report;
-    }
+    super(openLog(options));
   }
 
   /**
@@ -141,25 +93,13 @@ export class RecordLog {
     return repairLog(contextOf({ ...checked, readOnly: dryRun }), { ...checked, storeKind: STORE_KIND_RECORD_LOG });
   }
 
-  private get source(): LogWriter | LogReader {
-    if (this.isClosed) throw this.closedError();
-    if (this.writer !== undefined) return this.writer;
-    this.reader!.refresh();
-    return this.reader!;
-  }
-
   private get writable(): LogWriter {
-    if (this.isClosed) throw this.closedError();
+    if (this.closed) throw this.closedError();
     if (this.writer === undefined) {
       throw new VarveError('ERR_VARVE_READ_ONLY', `${this.directory} was opened with readOnly: true`,
         { path: this.directory });
     }
     return this.writer;
-  }
-
-  private closedError(): VarveError {
-    return new VarveError('ERR_VARVE_CLOSED', `the log in ${this.directory} is closed; open it again`,
-      { path: this.directory });
   }
 
   /**
@@ -172,7 +112,7 @@ export class RecordLog {
    *   ERR_VARVE_IO
    */
   append(data: Uint8Array | string, options?: AppendOptions): number {
-    const writer = this.isClosed || this.writer === undefined ? this.writable : this.writer;
+    const writer = this.closed || this.writer === undefined ? this.writable : this.writer;
     if (options === undefined) {
       if (typeof data === 'string') return writer.appendText(data, 0);
       if (data instanceof Uint8Array) return writer.append(data, 0);
@@ -221,76 +161,6 @@ export class RecordLog {
   }
 
   /**
-   * Reads one record. Its checksum is computed again at every read.
-   *
-   * @throws ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_OUT_OF_RANGE, ERR_VARVE_CORRUPT, ERR_VARVE_RECORD_LOST,
-   *   ERR_VARVE_CLOSED, ERR_VARVE_MEMORY_FULL, ERR_VARVE_IO
-   */
-  read(lsn: number, options?: ReadOptions): LogRecord {
-    const { source } = this;
-    checkLsn('lsn', lsn);
-    const view = options?.view === true;
-    if (this.reader === undefined) return source.segments.read(lsn, view);
-    return this.reader.reading(lsn, (segments) => segments.read(lsn, view));
-  }
-
-  /** Where a record lies, for `readRef`. Errors as `read`. */
-  refOf(lsn: number): RecordRef {
-    const { source } = this;
-    if (this.reader === undefined) return source.segments.refOf(checkLsn('lsn', lsn));
-    return this.reader.reading(checkLsn('lsn', lsn), (segments) => segments.refOf(lsn));
-  }
-
-  /** Reads the record that a reference leads to; ERR_VARVE_OUT_OF_RANGE where it was cut since. Errors as `read`. */
-  readRef(ref: RecordRef, options?: ReadOptions): LogRecord {
-    const { source } = this;
-    checkRef(ref);
-    const view = options?.view === true;
-    if (this.reader === undefined) return source.segments.readRef(ref, view);
-    return this.reader.reading(ref.lsn, (segments) => segments.readRef(ref, view));
-  }
-
-  /**
-   * Visits records in order, each checked. What is appended after the call is not visited. The records of a run of up
-   * to 64 KiB share one buffer: copy what you keep for long.
-   *
-   * @throws ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_OUT_OF_RANGE, ERR_VARVE_CLOSED; while iterating, also
-   *   ERR_VARVE_CORRUPT at a damaged record (go on with `from` behind it) and ERR_VARVE_TRUNCATED where records were
-   *   cut meanwhile. Records that a repair gave up are passed over.
-   */
-  scan(options: ScanOptions = {}): IterableIterator<LogRecord, undefined> {
-    const { source } = this;
-    if (typeof options !== 'object' || options === null) throw wrongType('options', 'an object', options);
-    const { firstLsn, lastLsn } = source;
-    const from = options.from === undefined ? firstLsn : checkLsn('options.from', options.from);
-    const to = Math.min(options.to === undefined ? lastLsn : checkLsn('options.to', options.to), lastLsn);
-    if (from < firstLsn || from > lastLsn + 1) {
-      throw new VarveError('ERR_VARVE_OUT_OF_RANGE',
-        `the scan would begin at ${from}, but the log holds ${firstLsn} to ${lastLsn}`, { lsn: from, firstLsn, lastLsn });
-    }
-    const guard = this.reader?.scanGuard();
-    return new Scanner(source.segments, {
-      from, to, reverse: options.reverse === true, view: options.view === true,
-      ended: () => (this.isClosed ? this.closedError() : guard?.before()),
-      failed: guard?.failed,
-    });
-  }
-
-  [Symbol.iterator](): IterableIterator<LogRecord, undefined> {
-    return this.scan();
-  }
-
-  /**
-   * Checks every frame, in the core alone, and says what is damaged; goes on behind the damage. Blocks for as long as
-   * reading the whole log takes. Records that are appended meanwhile are not looked at.
-   *
-   * @throws ERR_VARVE_CLOSED, ERR_VARVE_MEMORY_FULL, ERR_VARVE_IO; damage is reported, not thrown
-   */
-  check(options: CheckOptions = {}): CheckReport {
-    return checkLog(this.source.segments, this.reader?.finding, options);
-  }
-
-  /**
    * Seals the active segment and starts a new one; does nothing where the active one is empty. Errors as `append`.
    */
   rotate(): void {
@@ -307,8 +177,23 @@ export class RecordLog {
   truncateBefore(lsn: number): number {
     const { writable } = this;
     this.requireWithin(checkLsn('lsn', lsn), 0, writable.lastLsn + 1);
-    writable.truncateBefore(lsn);
-    return writable.firstLsn;
+    return this.drop(() => writable.truncateBefore(lsn));
+  }
+
+  /**
+   * Drops the oldest segments for as long as the frames of the rest take more than `maxBytes`, or the oldest one was
+   * sealed more than `maxAge` milliseconds ago. The active segment stays. Blocks; durable when it returns. A reader
+   * that is in a dropped segment is told by ERR_VARVE_OUT_OF_RANGE or ERR_VARVE_TRUNCATED; its views stay valid.
+   *
+   * @returns the new `firstLsn`
+   * @throws ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_CLOSED, ERR_VARVE_READ_ONLY, ERR_VARVE_POISONED, ERR_VARVE_IO
+   * @example
+   * log.retain({ maxBytes: 10 * 2 ** 30, maxAge: 7 * 24 * 60 * 60 * 1000 });
+   */
+  retain(options: RetainOptions): number {
+    const { writable } = this;
+    const { maxBytes, maxAge } = checkRetain(options);
+    return this.drop(() => writable.truncateBefore(writable.retainedFrom(maxBytes, maxAge)));
   }
 
   /**
@@ -320,48 +205,32 @@ export class RecordLog {
    */
   truncateAfter(lsn: number): void {
     const { writable } = this;
-    this.requireWithin(checkLsn('lsn', lsn), writable.firstLsn - 1, writable.lastLsn);
+    const { lastLsn } = writable;
+    this.requireWithin(checkLsn('lsn', lsn), writable.firstLsn - 1, lastLsn);
     writable.truncateAfter(lsn);
+    if (lsn < lastLsn) this.emit('truncate', { firstLsn: writable.firstLsn, lastLsn: lsn });
   }
 
   /** Drops every record. The numbering goes on: no LSN is given twice. Blocks; durable when it returns. */
   reset(): void {
-    this.writable.reset();
+    const { writable } = this;
+    this.drop(() => writable.reset());
+  }
+
+  /** Runs what may drop records, tells listeners, and returns the new `firstLsn`. */
+  private drop(run: () => void): number {
+    const { writable } = this;
+    const before = writable.firstLsn;
+    run();
+    const { firstLsn, lastLsn } = writable;
+    if (firstLsn > before) this.emit('retain', { firstLsn, lastLsn });
+    return firstLsn;
   }
 
   private requireWithin(lsn: number, least: number, most: number): void {
     if (lsn >= least && lsn <= most) return;
     throw new VarveError('ERR_VARVE_OUT_OF_RANGE', `lsn must be from ${least} to ${most}, not ${lsn}`,
       { lsn, least, most });
-  }
-
-  /** LSN of the oldest record; of the next one where the log is empty. */
-  get firstLsn(): number { return this.source.firstLsn; }
-  /** LSN of the last committed record; `firstLsn - 1` where the log is empty. */
-  get lastLsn(): number { return this.source.lastLsn; }
-  /** LSN up to which every record is known to be on disk. */
-  get durableLsn(): number { return this.source.durableLsn; }
-  /** Bytes of frames since the log began, up to the last committed record. */
-  get position(): number { return this.source.position; }
-  /** Bytes of frames since the log began, up to the last durable record. */
-  get durablePosition(): number { return this.source.durablePosition; }
-  /** Number of records. */
-  get length(): number {
-    const { source } = this;
-    return source.lastLsn - source.firstLsn + 1;
-  }
-
-  /** Whether it was opened read-only. */
-  get readOnly(): boolean { return this.writer === undefined; }
-  /** Whether it was closed. */
-  get closed(): boolean { return this.isClosed; }
-  /** Whether a failed write or sync has stopped all writing. */
-  get poisoned(): boolean { return this.writer?.poisoned === true; }
-
-  /** Counters of the mapped window and of group commit. */
-  get stats(): PoolCounters & { readonly segments: number; readonly syncs: number } {
-    const { source } = this;
-    return { ...this.pool.counters, segments: source.segments.list.length, syncs: this.writer?.syncs ?? 0 };
   }
 
   /**
@@ -371,17 +240,13 @@ export class RecordLog {
    * @throws (rejects with) ERR_VARVE_IO, ERR_VARVE_DISK_FULL; the log is closed and the lock free all the same
    */
   async close(): Promise<void> {
-    if (this.isClosed) return;
-    this.isClosed = true;
-    this.reader?.close();
+    if (!this.endReading()) return;
     await this.writer?.close();
   }
 
   /** The same as `close`, blocking. */
   closeSync(): void {
-    if (this.isClosed) return;
-    this.isClosed = true;
-    this.reader?.close();
+    if (!this.endReading()) return;
     this.writer?.closeNow();
   }
 

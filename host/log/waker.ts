@@ -1,0 +1,63 @@
+/**
+ * Telling those who wait that something was committed: followers in this thread by a callback, all others by the wake
+ * word of CONTROL and the storage's `wake`.
+ *
+ * An append pays for no system call: there is one wake per turn of the event loop, however many records there were, and
+ * within a long loop one whenever the writer stops for pages.
+ */
+import type { ControlPage } from '../core/control-page.ts';
+import type { LogContext } from './segment.ts';
+
+export class Waker {
+  /** Whether a wake is due at the end of this turn of the event loop. */
+  pending = false;
+  private readonly context: LogContext;
+  private readonly page: ControlPage;
+  private readonly sleepers = new Set<() => void>();
+  private closed = false;
+
+  constructor(context: LogContext, page: ControlPage) {
+    this.context = context;
+    this.page = page;
+  }
+
+  /** Wakes at the end of this turn of the event loop. */
+  later(): void {
+    if (this.pending) return;
+    this.pending = true;
+    setImmediate(() => {
+      this.pending = false;
+      if (!this.closed) this.now();
+    });
+  }
+
+  /** Wakes at once where a wake is due. */
+  due(): void {
+    if (this.pending) this.now();
+  }
+
+  now(): void {
+    this.page.bumpWake();
+    this.context.storage.wake(this.context.core.memory, this.page.wakeAt);
+    for (const wake of this.sleepers) wake();
+  }
+
+  /** Resolves at the next wake, at the latest after so many milliseconds. */
+  sleep(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        clearTimeout(timer);
+        this.sleepers.delete(wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, milliseconds);
+      this.sleepers.add(wake);
+    });
+  }
+
+  /** Ends all waking; CONTROL may go. */
+  close(): void {
+    this.closed = true;
+    for (const wake of this.sleepers) wake();
+  }
+}
