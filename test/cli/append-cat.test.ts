@@ -16,6 +16,55 @@ const recordsOf = async (directory: string): Promise<string[]> => {
   return [...log.scan()].map(({ payload }) => Buffer.from(payload).toString('latin1'));
 };
 
+describe.concurrent('varve cat --follow', () => {
+  it('prints what is there and what comes, and ends well when it is interrupted', async () => {
+    const directory = await makeLog(scratch.path(), ['one', 'two']);
+    const child = start(['cat', directory, '--follow', '--json']);
+    const end = ended(child);
+    const lines: string[] = [];
+    let rest = '';
+    const printed = async (count: number) => {
+      while (lines.length < count) {
+        const [chunk] = await once(child.stdout, 'data') as [Buffer];
+        const parts = (rest + chunk.toString()).split('\n');
+        rest = parts.pop()!;
+        lines.push(...parts);
+      }
+    };
+    await printed(2);
+    await using log = await RecordLog.open(directory);
+    log.append('three');
+    await printed(3);
+    log.appendBatch(['four', 'five']);
+    await printed(5);
+    child.kill('SIGINT');
+    expect(await end).toMatchObject({ code: 0, stderr: '' });
+    expect(lines.map((line) => (JSON.parse(line) as { payload: string }).payload))
+      .toEqual(['one', 'two', 'three', 'four', 'five']);
+  });
+
+  it('prints durable records alone, up to a limit, a last LSN, or a cut through what it has printed', async () => {
+    const directory = await makeLog(scratch.path(), ['one', 'two', 'three']);
+    expect(await varve(['cat', directory, '--follow', '--limit', '2'])).toMatchObject({ code: 0, stdout: 'one\ntwo\n' });
+    expect(await varve(['cat', directory, '--follow', '--from', '2', '--to', '3']))
+      .toMatchObject({ code: 0, stdout: 'two\nthree\n' });
+    await using log = await RecordLog.open(directory);
+    const durable = ended(start(['cat', directory, '--follow', '--durable', '--limit', '4']));
+    const cut = start(['cat', directory, '--follow']);
+    const cutEnd = ended(cut);
+    await once(cut.stdout, 'data');
+    log.append('four');
+    await log.sync();
+    expect(await durable).toMatchObject({ code: 0, stdout: 'one\ntwo\nthree\nfour\n' });
+    log.truncateAfter(1);
+    const { code, stderr } = await cutEnd;
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/^varve: ERR_VARVE_TRUNCATED: /) as string });
+    for (const wrong of [['--durable'], ['--follow', '--reverse']]) {
+      expect((await varve(['cat', directory, ...wrong])).code).toBe(1);
+    }
+  });
+});
+
 describe.concurrent('varve append', () => {
   it('makes each line a record, bytes as they are, and cat gives them back', async () => {
     const directory = scratch.path();

@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { isUtf8 } from 'node:buffer';
 import { RecordLog, VarveError, type LogRecord } from '../../index.ts';
 import { declare, type Context, type Run } from '../context.ts';
-import { describeError, Exit, exitOf } from '../exit.ts';
+import { describeError, Exit, exitOf, Interrupted, UsageError } from '../exit.ts';
 import { plural } from '../format.ts';
 import { BrokenPipe, type Output } from '../output.ts';
 import { integerFrom } from '../parse.ts';
@@ -16,6 +16,8 @@ interface Options {
   readonly reverse?: true;
   readonly limit?: number;
   readonly json?: true;
+  readonly follow?: true;
+  readonly durable?: true;
 }
 
 const NEWLINE = Uint8Array.of(0x0a);
@@ -30,18 +32,23 @@ export function declareCat(program: Command, run: Run): void {
       'varve cat ./log | head',
       'varve cat ./log --reverse --limit 10',
       'varve cat ./log --from 1000 --to 1999 --json | jq .payload',
+      'varve cat ./log --follow --durable',
     ],
   })
     .option('--from <lsn>', 'first LSN (default: the oldest)', integerFrom(1))
     .option('--to <lsn>', 'last LSN, inclusive (default: the newest)', integerFrom(0))
     .option('--reverse', 'from the last to the first')
     .option('--limit <n>', 'print at most n records', integerFrom(0))
+    .option('--follow', 'go on with what comes, until interrupted (exit code 0)')
+    .option('--durable', 'with --follow: print a record when it is on disk, not when it is committed')
     .option('--json', 'one object a line, schema varve.record.v1: lsn, kind, key, payload as text where it is UTF-8, '
       + 'else key_b64, payload_b64')
     .action((directory: string, options: Options) => run((context) => cat(context, directory, options)));
 }
 
 async function cat(context: Context, directory: string, options: Options): Promise<Exit> {
+  if (options.follow === true) return follow(context, directory, options);
+  if (options.durable === true) throw new UsageError('--durable goes with --follow');
   const log = await RecordLog.open(directory, { readOnly: true });
   try {
     const { outcome, tornBytes, tornAt, because } = log.recovery;
@@ -69,6 +76,36 @@ async function cat(context: Context, directory: string, options: Options): Promi
     }
     return Exit.Ok;
   } finally {
+    await log.close();
+  }
+}
+
+/** Prints what is there and what comes, until it is interrupted or has printed enough. */
+async function follow({ out, interruptible }: Context, directory: string, options: Options): Promise<Exit> {
+  const { from, to = Infinity, limit = Infinity, json, durable = false } = options;
+  if (options.reverse === true) throw new UsageError('--follow and --reverse exclude each other');
+  if (limit === 0) return Exit.Ok;
+  const log = await RecordLog.open(directory, { readOnly: true });
+  try {
+    const follower = log.follow({ ...(from === undefined ? {} : { from }), durable, signal: interruptible() });
+    let printed = 0;
+    for await (const batch of follower.batches()) {
+      for (const record of batch) {
+        if (record.lsn > to) return Exit.Ok;
+        const full = json === true ? out.add(`${toJson(record)}\n`) : addPlain(out, record);
+        if (full) await out.flush();
+        if (++printed === limit || record.lsn === to) return Exit.Ok;
+      }
+      // Whoever watches wants to see it now.
+      await out.flush();
+    }
+    return Exit.Ok;
+  } catch (error) {
+    // To be interrupted is how it ends.
+    if (error instanceof Interrupted) return Exit.Ok;
+    throw error;
+  } finally {
+    await out.flush();
     await log.close();
   }
 }
