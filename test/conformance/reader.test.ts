@@ -59,6 +59,34 @@ onEach('reading beside a writer', (make) => {
     expect(textsOf(reader)).toEqual(['anew']);
   });
 
+  it('looks again where the writer trims a file between two looks, and makes it longer again', async () => {
+    const fixture = make();
+    if (fixture.disk === undefined) return;
+    const writer = await fixture.open({ segmentBytes: 65536 });
+    appendAll(writer, texts(5));
+    fixture.refresh();
+    const storage = fixture.disk.storage();
+    const open = storage.open.bind(storage);
+    let looks = Infinity;
+    storage.open = (path, access) => {
+      const file = open(path, access);
+      const size = file.size.bind(file);
+      // As long as it had been a moment before, each time.
+      if (path.endsWith('.seg')) file.size = () => size() + (looks++ < 2 ? 4096 : 0);
+      return file;
+    };
+    const reader = fixture.openReader({ storage, mappedBytesMax: 0 });
+    expect(textsOf(reader)).toEqual(texts(5));
+    writer.rotate();
+    appendAll(writer, texts(5, 20, 6));
+    fixture.refresh();
+    looks = 0;
+    expect(textsOf(reader)).toEqual(texts(10));
+    expect(looks).toBeGreaterThan(2);
+    looks = 0;
+    expect(textOf(reader.read(1, { view: true }))).toBe(texts(1)[0]);
+  });
+
   it('sees a large record that takes the place of an empty segment', async () => {
     const fixture = make();
     const writer = await fixture.open({ segmentBytes: 65536 });
