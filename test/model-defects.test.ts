@@ -1,7 +1,8 @@
 /**
  * Defects that the models of varve have, found by running them, each with a test that varve's log does not share it.
  * The rows are those of the record log and of the write-ahead log; what needs another face is tested with that face,
- * and A8, a power-loss check that passes when synced records are missing, with the power cuts.
+ * A6, a command line that needs the writer's lock and makes missing directories, with the command line, and A8, a
+ * power-loss check that passes when synced records are missing, with the power cuts.
  */
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { FRAMES_OFFSET } from '../host/generated/abi.ts';
@@ -14,7 +15,12 @@ import { SimulatedDisk } from './support/simulated-disk.ts';
 const DIRECTORY = '/store';
 const SEGMENT = `${DIRECTORY}/00000000000000000001.seg`;
 const core = takeCore('simd', 64 << 20);
-afterAll(() => { giveCore(core); });
+/** Of a second process. */
+const follower = takeCore('simd', 64 << 20);
+afterAll(() => {
+  giveCore(core);
+  giveCore(follower);
+});
 
 let disk: SimulatedDisk;
 beforeEach(() => { disk = new SimulatedDisk(); });
@@ -141,6 +147,27 @@ describe('defects of the models that varve does not share', () => {
     failure('ERR_VARVE_CORRUPT', () => again.readRef(second));
     expect([textOf(again.read(1)), textOf(again.read(3))]).toEqual(['value of a', 'value of c']);
     again.closeSync();
+  });
+
+  it('A7: there are batches, group commit, rotation by itself, typed errors and readers that follow', async () => {
+    const log = open();
+    const reader = open({ readOnly: true, storage: stranger(), core: follower });
+    const list = texts(40, 4000);
+    const follow = reader.follow();
+    const next = follow.next();
+    appendAll(log, list.slice(0, 20));
+    expect(log.appendBatch(list.slice(20))).toEqual({ firstLsn: 21, lastLsn: 40 });
+    expect(log.stats.segments).toBeGreaterThan(2);
+    const syncs = await Promise.all([log.sync(), log.sync(), log.sync()]);
+    expect([syncs, log.stats.syncs]).toEqual([[40, 40, 40], 1]);
+    failure('ERR_VARVE_OUT_OF_RANGE', () => log.read(41));
+    await new Promise((resolve) => { setImmediate(resolve); });
+    disk.refresh();
+    const followed = [textOf((await next).value!)];
+    while (followed.length < 40) followed.push(textOf((await follow.next()).value!));
+    expect(followed).toEqual(list);
+    reader.closeSync();
+    log.closeSync();
   });
 
   it('B1: a writer that opens again goes on with the LSN and with a higher epoch', () => {

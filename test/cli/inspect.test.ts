@@ -2,7 +2,7 @@
  * `varve stat`, `check`, `dump` and `repair`: what they say of whole, torn and damaged logs, with which exit code, and
  * that looking changes nothing.
  */
-import { readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RecordLog } from '../../host/index.ts';
@@ -79,6 +79,21 @@ describe.concurrent('varve stat', () => {
     expect(tornStat).toMatchObject({ code: 2, json: [{ state: { outcome: 'cut', tornAt: { segment: 10 } } }] });
     expect(await varveJson(['stat', gap])).toMatchObject({ code: 3, json: [{ state: { outcome: 'corrupt' } }] });
     expect((await varve(['stat', torn])).stdout).toMatch(/\nstate +cut: the last write was interrupted; [\d,]+ torn bytes at/);
+  });
+
+  it('A6: needs no lock and makes nothing: a living writer is no hindrance, and a missing store is exit 1', async () => {
+    await using log = await RecordLog.open(scratch.path());
+    log.append('held');
+    const missing = join(scratch.path(), 'not', 'there');
+    for (const command of ['stat', 'check', 'dump', 'cat', 'repair']) {
+      // Repair writes, so it needs the lock; its dry run does not.
+      const args = command === 'repair' ? [command, '--dry-run'] : [command];
+      expect((await varve([...args, log.directory])).code, command).toBe(0);
+      expect(await varve([...args, missing]), command).toMatchObject({
+        code: 1, stdout: '', stderr: expect.stringContaining('ERR_VARVE_NOT_FOUND') as string,
+      });
+    }
+    expect(existsSync(join(missing, '..'))).toBe(false);
   });
 
   it('works beside a writer that lives, and tells one that died', async () => {
