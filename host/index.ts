@@ -6,7 +6,7 @@ export type {
   AppendOptions, BatchResult, FollowOptions, ReadOptions, RecordLogEvents, RetainOptions, ScanOptions,
 } from './record-log/types.ts';
 export type { RecordLogOptions } from './record-log/options.ts';
-export { Follower } from './log/follower.ts';
+export type { Follower } from './log/follower.ts';
 export type { LogRecord, RecordRef } from './log/record.ts';
 export type { RecordInput } from './log/appender.ts';
 export type { CutFile, RecoveryReport } from './log/report.ts';

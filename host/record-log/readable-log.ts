@@ -162,13 +162,16 @@ export abstract class ReadableLog extends EventEmitter<RecordLogEvents> {
     this.isWatching = true;
     // The listener is added after this was called.
     await Promise.resolve();
-    while (!this.isClosed && this.listenerCount('truncate') + this.listenerCount('retain') > 0) {
+    let failed = false;
+    // Whoever reads next is told of an error; here there is nobody to tell.
+    const tolerate = () => { failed = true; };
+    while (!this.isClosed && !failed && this.listenerCount('truncate') + this.listenerCount('retain') > 0) {
       try {
         this.reader!.refresh();
       } catch {
-        // Whoever reads next is told.
+        // A log that is damaged or half gone now may be whole at the next look.
       }
-      await this.reader!.changed(WATCH_MS);
+      await this.reader!.changed(WATCH_MS).catch(tolerate);
     }
     this.isWatching = false;
   }
