@@ -162,16 +162,13 @@ export abstract class ReadableLog extends EventEmitter<RecordLogEvents> {
     this.isWatching = true;
     // The listener is added after this was called.
     await Promise.resolve();
-    let failed = false;
-    // Whoever reads next is told of an error; here there is nobody to tell.
-    const tolerate = () => { failed = true; };
-    while (!this.isClosed && !failed && this.listenerCount('truncate') + this.listenerCount('retain') > 0) {
+    while (!this.isClosed && this.listenerCount('truncate') + this.listenerCount('retain') > 0) {
       try {
         this.reader!.refresh();
       } catch {
-        // A log that is damaged or half gone now may be whole at the next look.
+        // Whoever reads next is told; here there is nobody to tell.
       }
-      await this.reader!.changed(WATCH_MS).catch(tolerate);
+      if (!await this.sleep(WATCH_MS)) break;
     }
     this.isWatching = false;
   }
@@ -217,6 +214,11 @@ export abstract class ReadableLog extends EventEmitter<RecordLogEvents> {
   get stats(): PoolCounters & { readonly segments: number; readonly syncs: number } {
     const { source } = this;
     return { ...this.pool.counters, segments: source.segments.list.length, syncs: this.writer?.syncs ?? 0 };
+  }
+
+  /** Waits until something may have changed; false where waiting fails. */
+  private sleep(milliseconds: number): Promise<boolean> {
+    return this.reader!.changed(milliseconds).then(() => true, () => false);
   }
 
   /** Ends what is under way and gives back what was for reading; false where it was closed before. */
