@@ -11,8 +11,8 @@ export { append, appendBatch, commit, publishBatch, sealBatch } from './record/a
 export { advance, locate, read, readAt, scan } from './record/scan';
 export { fillLost, findLater, recover } from './record/recover';
 export {
-  bump, checkControl, checkFooter, checkHeader, checkWriter, loadWord, newestMarks, sealControl, sealFooter, sealHeader,
-  sealWriter, storeWord, writeMarks,
+  bump, checkControl, checkCursor, checkFooter, checkHeader, checkWriter, loadWord, newestMarks, sealControl,
+  sealCursor, sealFooter, sealHeader, sealWriter, storeWord, writeMarks,
 } from './record/structures';
 
 /**

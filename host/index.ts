@@ -9,6 +9,7 @@ export type { RecordLogOptions } from './record-log/options.ts';
 export type { Follower } from './log/follower.ts';
 export type { LogRecord, RecordRef } from './log/record.ts';
 export type { RecordInput } from './log/appender.ts';
+export type { Cursor, CursorFollowOptions, CursorInfo } from './log/cursor.ts';
 export type { CutFile, RecoveryReport } from './log/report.ts';
 export type { CheckOptions, CheckReport, Damage } from './log/check.ts';
 export type { LostRange, RepairReport } from './log/repair.ts';

@@ -1,6 +1,7 @@
 /**
- * The fixed structures of a store: segment header and footer, and the groups of CONTROL. The host fills in the fields
- * by the generated offsets; magic, version and checksum are this file's. docs/format.md, "Segment" and "CONTROL".
+ * The fixed structures of a store: segment header and footer, the groups of CONTROL, the slots of a cursor. The host
+ * fills in the fields by the generated offsets; magic, version and checksum are this file's. docs/format.md, "Segment",
+ * "CONTROL" and "Cursor".
  *
  * Each `seal` is called when all other fields stand; each `check` reads nothing beyond the structure.
  */
@@ -10,6 +11,7 @@ import {
   CONTROL_COMMITTED_OFFSET, CONTROL_MAGIC, CONTROL_MARKS_OFFSET, CONTROL_MARKS_STRIDE, CONTROL_WRITER_OFFSET, Control,
   ControlCommitted, ControlMarks, ControlWriter,
 } from '../layout/control';
+import { CURSOR_MAGIC, CURSOR_SLOT_BYTES, CursorSlot } from '../layout/cursor';
 import { FOOTER_MAGIC, SEGMENT_MAGIC, SegmentFooter, SegmentHeader } from '../layout/segment';
 import { crc32c } from '../crc/crc32c';
 
@@ -131,6 +133,22 @@ export function writeMarks(
   const committed = control + CONTROL_COMMITTED_OFFSET;
   atomic.store<u64>(committed + offsetof<ControlCommitted>('durableLsn'), <u64>durableLsn);
   atomic.store<u64>(committed + offsetof<ControlCommitted>('firstLsn'), <u64>firstLsn);
+}
+
+/** Completes the cursor slot at `at`, name included. */
+export function sealCursor(at: usize): void {
+  const slot = changetype<CursorSlot>(at);
+  slot.magic = CURSOR_MAGIC;
+  slot.version = FORMAT_VERSION;
+  slot.crc = crcOf(at, offsetof<CursorSlot>('version'), <usize>CURSOR_SLOT_BYTES);
+}
+
+/** Checks the cursor slot at `at`, 136 readable bytes. Returns as `checkHeader` does. */
+export function checkCursor(at: usize): Status {
+  const slot = changetype<CursorSlot>(at);
+  if (slot.magic != CURSOR_MAGIC) return Status.BadMagic;
+  if (slot.crc != crcOf(at, offsetof<CursorSlot>('version'), <usize>CURSOR_SLOT_BYTES)) return Status.BadHeader;
+  return checkVersion(slot.version, slot.incompatible);
 }
 
 /** Loads the 64-bit word at `at`, a multiple of 8, atomically, as a number exact to 2^53 - 1. */

@@ -40,6 +40,8 @@ export interface CoreExports {
   writeMarks(
     control: number, durableLsn: number, durablePosition: number, firstLsn: number, truncating: number,
     truncateLsn: number): void;
+  sealCursor(at: number): void;
+  checkCursor(at: number): number;
   loadWord(at: number): number;
   storeWord(at: number, value: number): void;
   bump(at: number): void;

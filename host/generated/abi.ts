@@ -218,6 +218,55 @@ export const CONTROL_MAGIC = 0x4c54434556524156n;
 /** `storeKind` of a RecordLog. */
 export const STORE_KIND_RECORD_LOG = 1;
 
+// assembly/layout/cursor.ts
+
+/** One of the two slots of a cursor file. */
+export const CursorSlot = {
+  /** u64. "VARVECUR". */
+  magic: 0,
+  /** u32. CRC-32C of bytes [12, 136). */
+  crc: 8,
+  /** u32. Format version: 1. */
+  version: 12,
+  /** u32. Features a reader must know to read. */
+  incompatible: 16,
+  /** u32. Epoch of the record of `lsn`; 0 where the log held no such record. */
+  epoch: 20,
+  /** u64. The store's random id, first half. */
+  storeIdLow: 24,
+  /** u64. The store's random id, second half. */
+  storeIdHigh: 32,
+  /** u64. Rises by one with each save. */
+  sequence: 40,
+  /** u64. LSN of the last record that the follower is done with. */
+  lsn: 48,
+  /** u64. When it was saved, milliseconds since 1970. For people, never for order. */
+  savedAt: 56,
+  /** u32. Bytes of the name. */
+  nameBytes: 64,
+  /** u32. Zero. */
+  reserved: 68,
+  /** u64. The cursor's name, UTF-8; its 64 bytes begin here and are filled up with zeros. */
+  name: 72,
+  /** Bytes of the whole structure. */
+  BYTES: 80,
+} as const;
+
+/** Little-endian ASCII "VARVECUR". */
+export const CURSOR_MAGIC = 0x5255434556524156n;
+
+/** Most bytes of a cursor's name. */
+export const CURSOR_NAME_BYTES_MAX = 64;
+
+/** Bytes of a slot, with the whole name. */
+export const CURSOR_SLOT_BYTES = 136;
+
+/** From slot A to slot B. */
+export const CURSOR_SLOT_STRIDE = 4096;
+
+/** Bytes of both slots, and where the owner's process id stands. */
+export const CURSOR_BYTES = 8192;
+
 // assembly/layout/frame.ts
 
 /** The frame: one record on disk. docs/format.md, "Frame". */

@@ -1,12 +1,13 @@
 /**
- * The writer's lock: an flock on a file. It belongs to the open descriptor, so that it dies with the process, however
- * the process ends, and a second attempt within the same process is refused as well. Node.js opens every descriptor
- * close-on-exec: children do not inherit the lock.
+ * A lock: an flock on a file. It belongs to the open descriptor, so that it dies with the process, however the process
+ * ends, and a second attempt within the same process is refused as well. Node.js opens every descriptor close-on-exec:
+ * children do not inherit the lock.
  *
- * The file holds the owner's process id, for the message of those who come second; nothing is ever decided by it. The
- * file is never removed: a lock on a removed file would exclude nobody.
+ * The file ends with the owner's process id, for the message of those who come second; nothing is ever decided by it.
+ * Only the owner of the lock may remove the file. A lock on a removed file would exclude nobody: whoever gets one
+ * begins again.
  */
-import { closeSync, constants as flags, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants as flags, fstatSync, ftruncateSync, openSync, readSync, statSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { VarveError } from '../errors/varve-error.ts';
 import { attempt, CANNOT, errnoName, refused } from './errors.ts';
@@ -15,28 +16,50 @@ import type { Lock } from './storage.ts';
 
 const { EWOULDBLOCK, EINTR } = constants.errno;
 
-/** Takes the lock without waiting. Errors: ERR_VARVE_LOCKED with details {path, pid}, and those of opening the file. */
-export function lockFile(path: string): Lock {
+/**
+ * Takes the lock without waiting. Errors: ERR_VARVE_LOCKED with details {path, pid}, and those of opening the file.
+ *
+ * @param ownerAt where in the file the owner's process id stands; nothing may be behind it
+ */
+export function lockFile(path: string, ownerAt: number): Lock {
+  for (;;) {
+    const fd = lockedDescriptor(path, ownerAt);
+    if (isAt(fd, path)) {
+      writeOwner(fd, ownerAt);
+      return new HeldLock(fd, ownerAt);
+    }
+    // Its owner removed it after it was opened here and before its lock was taken.
+    closeSync(fd);
+  }
+}
+
+function lockedDescriptor(path: string, ownerAt: number): number {
   const system = posix();
   const fd = attempt(path, () => openSync(path, flags.O_RDWR | flags.O_CREAT, 0o666));
   let errno: number;
   do errno = system.flock(fd, LOCK_EXCLUSIVE_NOW); while (errno === EINTR);
-  if (errno === 0) {
-    writeOwner(fd);
-    return new HeldLock(fd);
-  }
-  const owner = errno === EWOULDBLOCK ? readOwner(fd) : undefined;
+  if (errno === 0) return fd;
+  const owner = errno === EWOULDBLOCK ? readOwner(fd, ownerAt) : undefined;
   closeSync(fd);
   if (errno === EWOULDBLOCK) throw locked(path, owner);
   const name = errnoName(errno);
   throw refused('flock', path, name, CANNOT.has(name) ? 'ERR_VARVE_UNSUPPORTED' : undefined);
 }
 
+/** Whether an open file is still the one that its path leads to. */
+function isAt(fd: number, path: string): boolean {
+  const mine = fstatSync(fd);
+  const there = statSync(path, { throwIfNoEntry: false });
+  return there !== undefined && there.ino === mine.ino && there.dev === mine.dev;
+}
+
 class HeldLock implements Lock {
   private fd: number | undefined;
+  private readonly ownerAt: number;
 
-  constructor(fd: number) {
+  constructor(fd: number, ownerAt: number) {
     this.fd = fd;
+    this.ownerAt = ownerAt;
   }
 
   release(): void {
@@ -44,7 +67,7 @@ class HeldLock implements Lock {
     const fd = this.fd;
     this.fd = undefined;
     // The next owner is not to be mistaken for this process in the moment before it has written its own id.
-    quietly(() => ftruncateSync(fd));
+    quietly(() => ftruncateSync(fd, this.ownerAt));
     closeSync(fd);
   }
 }
@@ -57,16 +80,16 @@ function locked(path: string, pid: number | undefined): VarveError {
 }
 
 /** A full disk must not keep anyone from opening: the lock holds without the name of its owner. */
-function writeOwner(fd: number): void {
+function writeOwner(fd: number, ownerAt: number): void {
   quietly(() => {
-    ftruncateSync(fd);
-    writeSync(fd, `${process.pid}\n`, 0);
+    ftruncateSync(fd, ownerAt);
+    writeSync(fd, `${process.pid}\n`, ownerAt);
   });
 }
 
-function readOwner(fd: number): number | undefined {
+function readOwner(fd: number, ownerAt: number): number | undefined {
   const text = Buffer.alloc(32);
-  const length = quietly(() => readSync(fd, text, 0, text.length, 0)) ?? 0;
+  const length = quietly(() => readSync(fd, text, 0, text.length, ownerAt)) ?? 0;
   const match = /^(\d+)\n/.exec(text.toString('latin1', 0, length));
   return match === null ? undefined : Number(match[1]);
 }

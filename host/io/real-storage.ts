@@ -113,8 +113,8 @@ class RealStorage implements Storage {
     });
   }
 
-  lock(path: string): Lock {
-    return on(path, () => lockFile(path));
+  lock(path: string, ownerAt = 0): Lock {
+    return on(path, () => lockFile(path, ownerAt));
   }
 
   now(): number {

@@ -60,7 +60,7 @@ export interface StoredFile {
   close(): void;
 }
 
-/** A writer's lock; it dies with its process. */
+/** A lock that dies with its process. */
 export interface Lock {
   release(): void;
 }
@@ -84,8 +84,11 @@ export interface Storage {
   syncDirectory(directory: string): Promise<void>;
   /** The same, blocking. */
   syncDirectoryNow(directory: string): void;
-  /** Takes the writer's lock on a file, made where missing, without waiting; ERR_VARVE_LOCKED with `details.pid`. */
-  lock(path: string): Lock;
+  /**
+   * Takes a lock on a file, made where missing, without waiting; ERR_VARVE_LOCKED with `details.pid`. While it is held,
+   * the file ends with the owner's process id at `ownerAt`, or at 0 where the file is nothing but a lock.
+   */
+  lock(path: string, ownerAt?: number): Lock;
   /** Milliseconds since 1970. */
   now(): number;
   /** Fills with random bytes. */

@@ -1,13 +1,15 @@
 /**
- * The names of a store's files. Nothing that a user chooses ever becomes part of one.
+ * The names of a store's files. Nothing that a user chooses ever becomes part of one as it is: the names of cursors are
+ * escaped, so that none is a path, and none differs from another by the case of its letters alone.
  */
 import { join } from 'node:path';
 
 export const CONTROL_NAME = 'CONTROL';
 export const LOCK_NAME = 'LOCK';
+export const CURSORS_NAME = 'cursors';
 const SEGMENT_NAME = /^(\d{20})\.seg$/;
 const NEW_NAME = /^\d{20}\.seg\.new$/;
-const OWN_NAME = /^(CONTROL|CONTROL\.new|LOCK|\d{20}\.seg(\.new)?|\d{20}[-.\w]*\.cut)$/;
+const OWN_NAME = /^(CONTROL|CONTROL\.new|LOCK|cursors|\d{20}\.seg(\.new)?|\d{20}[-.\w]*\.cut)$/;
 
 /** `00000000000000000001.seg` for base LSN 1. */
 export function segmentName(baseLsn: number): string {
@@ -44,4 +46,24 @@ export function isOwnName(name: string): boolean {
 export function cutPath(directory: string, baseLsn: number, offset: number, epoch: number, copy = 1): string {
   const name = `${String(baseLsn).padStart(20, '0')}-${offset}-e${epoch}`;
   return join(directory, copy === 1 ? `${name}.cut` : `${name}-${copy}.cut`);
+}
+
+const CURSOR_ENDING = '.cursor';
+
+/** The name of a cursor's file: every byte of its UTF-8 but a to z, 0 to 9, `_` and `-` becomes `%XX`. */
+export function cursorFileName(name: string): string {
+  const escaped = Array.from(Buffer.from(name), (byte) => {
+    const character = String.fromCharCode(byte);
+    return /[a-z0-9_-]/.test(character) ? character : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  });
+  return `${escaped.join('')}${CURSOR_ENDING}`;
+}
+
+/** The cursor whose file has this name, or `undefined` where it is not one that `cursorFileName` gives. */
+export function cursorNameOf(fileName: string): string | undefined {
+  if (!fileName.endsWith(CURSOR_ENDING)) return undefined;
+  const escaped = fileName.slice(0, -CURSOR_ENDING.length);
+  const bytes = escaped.replace(/%([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  const name = Buffer.from(bytes, 'latin1').toString();
+  return name !== '' && cursorFileName(name) === fileName ? name : undefined;
 }

@@ -345,6 +345,11 @@ export class LogReader {
     }
   }
 
+  /** The store's identity; `undefined` where neither CONTROL nor a segment is intact. */
+  get identity(): StoreIdentity | undefined {
+    return this.control?.identity() ?? this.segments.first?.header.identity;
+  }
+
   get firstLsn(): number { return this.segments.first?.baseLsn ?? Math.max(1, this.page?.firstLsn ?? 1); }
   get lastLsn(): number { return this.segments.last === undefined ? this.firstLsn - 1 : this.known; }
   get position(): number { return this.segments.last?.endPosition ?? 0; }

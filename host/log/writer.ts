@@ -4,6 +4,7 @@
  * Invariants: the durable mark never passes what was committed when a sync was submitted; after a failed write or sync
  * nothing is written any more; CONTROL never promises more than the disk holds.
  */
+import type { StoreIdentity } from '../core/control-page.ts';
 import { VarveError } from '../errors/varve-error.ts';
 import type { Lock } from '../io/storage.ts';
 import { Appender } from './appender.ts';
@@ -52,6 +53,7 @@ export class LogWriter extends Appender {
 
   get durableLsn(): number { return this.durable.lsn; }
   get durablePosition(): number { return this.durable.position; }
+  get identity(): StoreIdentity { return this.recovered.identity; }
   /** Syncs of the disk that group commit has made. */
   get syncs(): number { return this.syncer.count; }
   get poisoned(): boolean { return this.state === 'poisoned'; }

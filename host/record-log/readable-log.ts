@@ -5,19 +5,21 @@
 import { EventEmitter } from 'node:events';
 import { VarveError, wrongType } from '../errors/varve-error.ts';
 import { checkLog, type CheckOptions, type CheckReport } from '../log/check.ts';
+import { CursorSet, type Cursor, type CursorInfo } from '../log/cursor.ts';
 import { Follower } from '../log/follower.ts';
 import type { PoolCounters, SegmentPool } from '../log/pool.ts';
 import type { LogReader } from '../log/reader.ts';
 import type { LogRecord, RecordRef } from '../log/record.ts';
 import type { RecoveryReport } from '../log/report.ts';
 import { Scanner } from '../log/scanner.ts';
+import type { LogContext } from '../log/segment.ts';
 import type { LogWriter } from '../log/writer.ts';
 import { checkFollow, checkLsn, checkRef } from './options.ts';
 import type { FollowOptions, ReadOptions, RecordLogEvents, ScanOptions } from './types.ts';
 
 /** A log as `openWriter` or `openReader` has opened it. */
 export interface OpenLog {
-  readonly directory: string;
+  readonly context: LogContext;
   readonly writer: LogWriter | undefined;
   readonly reader: LogReader | undefined;
   readonly pool: SegmentPool;
@@ -35,17 +37,21 @@ export abstract class ReadableLog extends EventEmitter<RecordLogEvents> {
   protected readonly writer: LogWriter | undefined;
   protected readonly reader: LogReader | undefined;
   private readonly pool: SegmentPool;
+  protected readonly cursorSet: CursorSet;
   private readonly followers = new Set<Follower>();
   private isWatching = false;
   private isClosed = false;
 
-  protected constructor({ directory, writer, reader, pool, report }: OpenLog) {
+  protected constructor({ context, writer, reader, pool, report }: OpenLog) {
     super();
-    this.directory = directory;
+    this.directory = context.directory;
     this.writer = writer;
     this.reader = reader;
     this.pool = pool;
     this.recovery = report;
+    this.cursorSet = new CursorSet({
+      context, source: () => this.source, follow: (options) => this.follow(options),
+    });
     if (reader === undefined) return;
     // Noticed in the midst of a read: listeners come when it is over.
     reader.noticed = ({ event, ...now }) => { queueMicrotask(() => this.emit(event, now)); };
@@ -154,6 +160,24 @@ export abstract class ReadableLog extends EventEmitter<RecordLogEvents> {
     });
     this.followers.add(follower);
     return follower;
+  }
+
+  /**
+   * Opens the named, durable position of a follower, made where it is missing; see `Cursor`. Blocks. It is the one
+   * thing that a read-only log writes, and only when asked to: a file in `cursors`, in the log's directory.
+   *
+   * @param name any Unicode text of 1 to 64 bytes of UTF-8; it is data, never a path
+   * @throws ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_LOCKED (somebody else has it open; `details.pid` says who),
+   *   ERR_VARVE_CORRUPT (both of its slots are damaged, or it is another store's), ERR_VARVE_NEWER_VERSION,
+   *   ERR_VARVE_CLOSED, ERR_VARVE_DISK_FULL, ERR_VARVE_IO
+   */
+  cursor(name: string): Cursor {
+    return this.cursorSet.cursor(name);
+  }
+
+  /** Every cursor in the log's directory, by name, whoever has it open. Errors: ERR_VARVE_CLOSED, ERR_VARVE_IO */
+  cursors(): CursorInfo[] {
+    return this.cursorSet.list();
   }
 
   /** Looks for what is to be told to listeners; a writer tells what it does itself. */

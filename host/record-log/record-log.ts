@@ -29,12 +29,11 @@ function contextOf(options: CheckedOptions): LogContext {
 
 function openLog(options: CheckedOptions): OpenLog {
   const context = contextOf(options);
-  const { directory } = options;
   if (options.readOnly) {
     const { reader, pool } = openReader(context, options.mappedBytesMax, STORE_KIND_RECORD_LOG);
-    return { directory, reader, writer: undefined, pool, report: reader.report };
+    return { context, reader, writer: undefined, pool, report: reader.report };
   }
-  return { directory, reader: undefined, ...openWriter(context, { ...options, storeKind: STORE_KIND_RECORD_LOG }) };
+  return { context, reader: undefined, ...openWriter(context, { ...options, storeKind: STORE_KIND_RECORD_LOG }) };
 }
 
 /**
@@ -241,12 +240,14 @@ export class RecordLog extends ReadableLog {
    */
   async close(): Promise<void> {
     if (!this.endReading()) return;
+    await this.cursorSet.close();
     await this.writer?.close();
   }
 
   /** The same as `close`, blocking. */
   closeSync(): void {
     if (!this.endReading()) return;
+    this.cursorSet.closeSync();
     this.writer?.closeNow();
   }
 
