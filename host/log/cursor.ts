@@ -113,7 +113,7 @@ export class Cursor {
    * Follows the log from behind the stored position on, or from `firstLsn` where nothing was ever stored; see
    * `RecordLog.follow`. The position stays where it is until it is saved.
    *
-   * @throws ERR_VARVE_INVALID_ARGUMENT; ERR_VARVE_TRUNCATED where the record of the stored position was cut off, even if
+   * @throws ERR_VARVE_INVALID_ARGUMENT; ERR_VARVE_TRUNCATED where the record of the stored position was cut, even if
    *   another one has its LSN now, or where records behind it were dropped: save a position to go on from;
    *   ERR_VARVE_CLOSED; while iterating, as `RecordLog.follow`
    */
