@@ -162,6 +162,8 @@ export class SimulatedFile implements StoredFile {
     const end = position + bytes.length;
     if (end > before) inode.visible.resize(end);
     inode.visible.bytes.set(bytes, position);
+    // What is written is dirty, also where it is the same as before and a failed sync had left it as clean.
+    for (let page = Math.floor(position / PAGE_BYTES); page < pagesFor(end); page++) inode.failed.delete(page);
     show(inode, Math.floor(Math.min(before, position) / PAGE_BYTES), pagesFor(end));
   }
 
