@@ -45,6 +45,38 @@ describe('the lock', () => {
     storage.lock(path).release();
   });
 
+  it('is never two\'s, where each owner removes the file before it lets it go', async () => {
+    const [fleeting, sign] = [place.file('fleeting'), place.file('sign')];
+    const contend = () => kit.start(`
+      import { closeSync, openSync, unlinkSync } from 'node:fs';
+      let [owned, wrong] = [0, 0];
+      while (owned < 3000) {
+        let lock;
+        try { lock = storage.lock(${JSON.stringify(fleeting)}); } catch { continue; }
+        owned++;
+        // There while an owner is at work: a second one cannot make it.
+        try { closeSync(openSync(${JSON.stringify(sign)}, 'wx')); } catch { wrong++; }
+        try { unlinkSync(${JSON.stringify(sign)}); } catch { wrong++; }
+        storage.remove(${JSON.stringify(fleeting)});
+        lock.release();
+      }
+      tell([owned, wrong]);
+    `);
+    const children = [contend(), contend(), contend()];
+    for (const child of children) expect(await child.told()).toEqual([3000, 0]);
+    await Promise.all(children.map((child) => child.ended));
+  });
+
+  it('keeps the owner\'s process id behind what the file holds', () => {
+    const held = place.file('held');
+    writeFileSync(held, 'position');
+    const lock = storage.lock(held, 8);
+    expect(failure('ERR_VARVE_LOCKED', () => storage.lock(held, 8)).details).toEqual({ path: held, pid: process.pid });
+    expect(readFileSync(held, 'latin1')).toBe(`position${process.pid}\n`);
+    lock.release();
+    expect(readFileSync(held, 'latin1')).toBe('position');
+  });
+
   it('excludes another process', async () => {
     const lock = storage.lock(path);
     const attempt = `
