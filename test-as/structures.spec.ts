@@ -1,6 +1,6 @@
 /**
- * The fixed structures: header, footer, and the groups of CONTROL. What each checksum covers, what each check says, and
- * that a torn update of the marks leaves the older ones.
+ * The fixed structures: header, footer, the groups of CONTROL, the slots of cursors. What each checksum covers, what
+ * each check says, and that a torn update of the marks leaves the older ones.
  */
 import { FORMAT_VERSION } from '../assembly/abi/limits';
 import { Status } from '../assembly/abi/status';
@@ -9,10 +9,11 @@ import {
   CONTROL_COMMITTED_OFFSET, CONTROL_MARKS_OFFSET, CONTROL_MARKS_STRIDE, CONTROL_WAKE_OFFSET, CONTROL_WRITER_OFFSET,
   Control, ControlCommitted, ControlMarks, ControlWriter,
 } from '../assembly/layout/control';
+import { CURSOR_SLOT_BYTES, CursorSlot } from '../assembly/layout/cursor';
 import { SegmentFooter, SegmentHeader } from '../assembly/layout/segment';
 import {
-  bump, checkControl, checkFooter, checkHeader, checkWriter, loadWord, newestMarks, sealControl, sealFooter, sealHeader,
-  sealWriter, storeWord, writeMarks,
+  bump, checkControl, checkCursor, checkFooter, checkHeader, checkWriter, loadWord, newestMarks, sealControl,
+  sealCursor, sealFooter, sealHeader, sealWriter, storeWord, writeMarks,
 } from '../assembly/record/structures';
 import { CONTROL, SPARE, flip, referenceCrc } from './support/segment';
 
@@ -42,6 +43,13 @@ function control(): void {
   pattern(CONTROL, offsetof<Control>());
   changetype<Control>(CONTROL).incompatible = 0;
   sealControl(CONTROL);
+}
+
+function cursor(): void {
+  memory.fill(AT, 0, 4096);
+  pattern(AT, CURSOR_SLOT_BYTES);
+  changetype<CursorSlot>(AT).incompatible = 0;
+  sealCursor(AT);
 }
 
 /** Writes the n-th marks: all fields follow from n. */
@@ -295,6 +303,51 @@ describe('the marks', () => {
     expect(committed.lsn).toBe(lsn);
     expect(committed.position).toBe(position);
     expect(committed.generation).toBe(generation);
+  });
+});
+
+describe('a cursor slot', () => {
+  it('is valid when sealed, with magic, version and the checksum of all behind it, the name included', () => {
+    cursor();
+    expect(checkCursor(AT)).toBe(Status.Ok);
+    expect(load<u64>(AT)).toBe(0x5255434556524156);
+    expect(changetype<CursorSlot>(AT).version).toBe(FORMAT_VERSION);
+    expect(changetype<CursorSlot>(AT).crc).toBe(referenceCrc(0, AT + 12, 124));
+    expect(CURSOR_SLOT_BYTES).toBe(136);
+  });
+
+  it('shows every flipped bit, and does not depend on what lies behind it', () => {
+    cursor();
+    let missed = 0;
+    for (let bit: u32 = 0; bit < CURSOR_SLOT_BYTES * 8; bit++) {
+      flip(AT, bit);
+      if (checkCursor(AT) != (bit < 64 ? Status.BadMagic : Status.BadHeader)) missed++;
+      flip(AT, bit);
+    }
+    expect(missed).toBe(0);
+    store<u8>(AT + CURSOR_SLOT_BYTES, 1);
+    expect(checkCursor(AT)).toBe(Status.Ok);
+  });
+
+  it('is of a newer version only where its checksum is right', () => {
+    cursor();
+    changetype<CursorSlot>(AT).version = FORMAT_VERSION + 1;
+    expect(checkCursor(AT)).toBe(Status.BadHeader);
+    changetype<CursorSlot>(AT).crc = referenceCrc(0, AT + 12, 124);
+    expect(checkCursor(AT)).toBe(Status.NewerVersion);
+    cursor();
+    changetype<CursorSlot>(AT).incompatible = 1;
+    sealCursor(AT);
+    expect(checkCursor(AT)).toBe(Status.NewerVersion);
+  });
+
+  it('is not what zeros are, nor another structure', () => {
+    memory.fill(AT, 0, 4096);
+    expect(checkCursor(AT)).toBe(Status.BadMagic);
+    header();
+    expect(checkCursor(AT)).toBe(Status.BadMagic);
+    cursor();
+    expect(checkHeader(AT)).toBe(Status.BadMagic);
   });
 });
 

@@ -235,13 +235,14 @@ export class CursorSet {
 
   /** What is in the directory. Errors: see `RecordLog.cursors`. */
   list(): CursorInfo[] {
-    const identity = this.identity();
+    const { identity } = this.log.source();
     const { storage, directory } = this.log.context;
     const names = (storage.list(join(directory, CURSORS_NAME)) ?? []).map(cursorNameOf);
     return names.filter((name) => name !== undefined).sort().flatMap((name) => this.describe(name, identity) ?? []);
   }
 
-  private describe(name: string, identity: StoreIdentity, attempts = ATTEMPTS): CursorInfo | undefined {
+  private describe(name: string, identity: StoreIdentity | undefined, attempts = ATTEMPTS): CursorInfo | undefined {
+    if (identity === undefined) return { name, damaged: true };
     const { core, storage, directory } = this.log.context;
     try {
       const file = storage.open(cursorPath(directory, name), 'read');

@@ -118,6 +118,29 @@ describe.concurrent('varve stat', () => {
     expect((await varve(['stat', directory])).stdout).toContain(`process ${child.pid} ended without closing`);
   });
 
+  it('shows cursors, how far they are behind, and which are damaged', async () => {
+    const directory = copyDirectory(whole, scratch.path());
+    expect((await varveJson(['stat', directory])).json).toMatchObject([{ cursors: [] }]);
+    const log = await RecordLog.open(directory, { readOnly: true });
+    for (const [at, name] of ['mailer', 'index\u001b[2J\u009b', 'hurt'].entries()) log.cursor(name).saveNow(5 * at + 1);
+    log.cursor('new');
+    await log.close();
+    damage(join(directory, 'cursors', 'hurt.cursor'), 'hurt');
+    const date = expect.stringMatching(/^\d{4}-.*Z$/) as string;
+    const { code, json: [stat] } = await varveJson(['stat', directory]);
+    expect([code, (stat as Json)['cursors']]).toEqual([0, [
+      { name: 'hurt', damaged: true },
+      { name: 'index\u001b[2J\u009b', lsn: 6, lag: 6, savedAt: date },
+      { name: 'mailer', lsn: 1, lag: 11, savedAt: date },
+      { name: 'new', lsn: null, lag: 12, savedAt: null },
+    ]]);
+    const { stdout } = await varve(['stat', directory]);
+    expect(stdout).toMatch(/│ "mailer" +│ +1 │ +11 │ \d{4}-/);
+    expect(stdout).toMatch(/│ "hurt" +│ +damaged │/);
+    expect(stdout).toMatch(/│ "new" +│ +- │ +12 │ - /);
+    expect(stdout).toContain('"index\\u001b[2J\\u{9b}"');
+  });
+
   it('takes the identity from the segments where CONTROL is gone', async () => {
     const directory = copyDirectory(whole, scratch.path());
     const { json: [before] } = await varveJson(['stat', directory]);

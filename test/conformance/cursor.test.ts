@@ -338,6 +338,16 @@ onEach('the file of a cursor', (make) => {
     expect(log.cursor('mailer').lsn).toBe(7);
   });
 
+  it('is not opened where nothing tells which store this is, and the others are still named', async () => {
+    const fixture = make();
+    await (await savedTwice(fixture)).close();
+    fixture.put('CONTROL', new Uint8Array(CONTROL_BYTES));
+    for (const name of fixture.segmentNames()) fixture.tamper(name, 20, Uint8Array.of(0xff));
+    const reader = fixture.openReader();
+    expect(reader.cursors()).toEqual([{ name: 'mailer', damaged: true }]);
+    failure('ERR_VARVE_CORRUPT', () => reader.cursor('mailer'));
+  });
+
   it('does not keep the store from being opened, checked, repaired, or made anew', async () => {
     const fixture = make();
     await (await savedTwice(fixture)).close();

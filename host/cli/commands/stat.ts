@@ -4,7 +4,7 @@
  */
 import type { Command } from 'commander';
 import { basename } from 'node:path';
-import { RecordLog, type RecoveryReport } from '../../index.ts';
+import { RecordLog, type CursorInfo, type RecoveryReport } from '../../index.ts';
 import { FRAMES_OFFSET, Status, STORE_KIND_RECORD_LOG } from '../../generated/abi.ts';
 import { idText, type ControlFacts, type SegmentFacts } from '../../log/inspect.ts';
 import { declare, inspect, type Context, type Run } from '../context.ts';
@@ -42,7 +42,7 @@ export function declareStat(program: Command, run: Run): void {
   declare(program, {
     usage: 'stat <dir>',
     summary: 'show what a store holds and in which state it is',
-    description: 'Store, writer, LSNs, segments, and what recovery would find. Exit code 2 for a torn tail, 3 where '
+    description: 'Store, writer, LSNs, segments, cursors, and what recovery would find. Exit code 2 for a torn tail, 3 where '
       + 'synced records are damaged or missing.',
     examples: ['varve stat ./log', 'varve stat ./log --json | jq .lastLsn'],
   })
@@ -127,7 +127,33 @@ function toJson(
       outcome, because, closedCleanly, tornBytes, tornAt: tornAt ?? null, scannedRecords, evidence: evidence ?? null,
     },
     segments: rows,
+    cursors: log.cursors().map((cursor) => cursorJson(cursor, log)),
   };
+}
+
+/** Records that the owner of a cursor is not done with. */
+function lagOf({ lsn = 0 }: CursorInfo, log: RecordLog): number {
+  return Math.max(0, log.lastLsn - Math.max(lsn, log.firstLsn - 1));
+}
+
+function cursorJson(cursor: CursorInfo, log: RecordLog) {
+  const { name, lsn, savedAt, damaged } = cursor;
+  if (damaged === true) return { name, damaged };
+  return {
+    name, lsn: lsn ?? null, lag: lagOf(cursor, log),
+    savedAt: savedAt === undefined ? null : new Date(savedAt).toISOString(),
+  };
+}
+
+function cursorRow(cursor: CursorInfo, log: RecordLog): string[] {
+  // A name may hold anything: what a terminal would obey instead of showing it is escaped.
+  const name = JSON.stringify(cursor.name)
+    .replace(/[\p{Cc}\p{Cf}]/gu, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`);
+  if (cursor.damaged === true) return [name, bad('damaged'), '-', '-'];
+  const { lsn, savedAt } = cursor;
+  return [
+    name, lsn === undefined ? '-' : count(lsn), count(lagOf(cursor, log)), savedAt === undefined ? '-' : date(savedAt),
+  ];
 }
 
 function writerText(control: ControlFacts | undefined): string {
@@ -138,6 +164,16 @@ function writerText(control: ControlFacts | undefined): string {
   if (writer.live) return `process ${writer.pid} has it open, ${epoch}`;
   return writer.open ? `process ${writer.pid} ended without closing, ${epoch}`
     : `none; process ${writer.pid} closed it, ${epoch}`;
+}
+
+function segmentTable(rows: readonly SegmentRow[]): string {
+  return table(
+    ['segment', 'base LSN', 'records', 'frames', 'file', 'state', 'epoch'],
+    rows.map((row) => [
+      row.file, count(row.baseLsn), count(row.records), size(row.bytes), size(row.fileBytes),
+      row.state === 'damaged' ? bad('damaged header') : row.synced ? `${row.state}, synced` : row.state,
+      row.epoch === null ? '-' : String(row.epoch),
+    ]), [1, 2, 3, 4, 6]);
 }
 
 async function print(
@@ -160,12 +196,8 @@ async function print(
     ['files', `${plural(rows.length, 'segment')}, ${sizeExact(fileBytes)}`],
     ['state', `${OUTCOMES[outcome].colour(outcome)}: ${because}${torn}`],
   ]));
-  if (rows.length === 0) return;
-  await out.line(table(
-    ['segment', 'base LSN', 'records', 'frames', 'file', 'state', 'epoch'],
-    rows.map((row) => [
-      row.file, count(row.baseLsn), count(row.records), size(row.bytes), size(row.fileBytes),
-      row.state === 'damaged' ? bad('damaged header') : row.synced ? `${row.state}, synced` : row.state,
-      row.epoch === null ? '-' : String(row.epoch),
-    ]), [1, 2, 3, 4, 6]));
+  if (rows.length > 0) await out.line(segmentTable(rows));
+  const cursors = log.cursors();
+  if (cursors.length === 0) return;
+  await out.line(table(['cursor', 'LSN', 'lag', 'saved'], cursors.map((cursor) => cursorRow(cursor, log)), [1, 2]));
 }
