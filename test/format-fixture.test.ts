@@ -85,6 +85,30 @@ describe('a store of format 1', () => {
   });
 });
 
+describe('a cursor of format 1', () => {
+  it('is read, and followed from where it was', async () => {
+    const log = await RecordLog.open(copyOf('followed'), { readOnly: true });
+    expect(log.cursors()).toMatchObject([{ name: 'Mailer é', lsn: 3 }]);
+    const cursor = log.cursor('Mailer é');
+    expect([cursor.lsn, cursor.epoch]).toEqual([3, 1]);
+    const { value } = await cursor.follow().next();
+    expect([value?.lsn, text(value!.payload)]).toEqual([4, 'delta']);
+    await log.close();
+  });
+
+  it('gives its older position where the newer one is damaged', async () => {
+    const store = copyOf('followed');
+    const path = join(store, 'cursors', '%4Dailer%20%C3%A9.cursor');
+    const bytes = readFileSync(path);
+    expect(bytes.length).toBe(8192);
+    bytes.fill(0xee, 4096);
+    writeFileSync(path, bytes);
+    const log = await RecordLog.open(store);
+    expect(log.cursor('Mailer é').lsn).toBe(1);
+    await log.close();
+  });
+});
+
 describe('docs/format.md', () => {
   it('shows the bytes of the fixture', () => {
     const dump = hexdump(readFileSync(join(FIXTURES, 'closed', SEGMENT)));

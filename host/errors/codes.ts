@@ -28,7 +28,7 @@ export const ERROR_CODES = {
   },
   ERR_VARVE_CLOSED: {
     kind: 'state',
-    means: 'The log was closed before the call.',
+    means: 'The log or the cursor was closed before the call.',
     next: 'Open it again.',
   },
   ERR_VARVE_READ_ONLY: {
@@ -38,13 +38,13 @@ export const ERROR_CODES = {
   },
   ERR_VARVE_POISONED: {
     kind: 'state',
-    means: 'A write or a sync failed earlier, so what is on disk is unknown. Reads go on, writes are refused.',
-    next: 'Close the log, mend the cause (`cause` holds it), open it again: recovery keeps all that is valid.',
+    means: 'A write or a sync, of the log or of a cursor, failed earlier, so what is on disk is unknown. Reads go on, writes are refused.',
+    next: 'Close the log or the cursor, mend the cause (`cause` holds it), open it again: recovery keeps all that is valid.',
   },
   ERR_VARVE_LOCKED: {
     kind: 'locked',
-    means: 'Another writer has the directory open; `details.pid` names its process where it is known.',
-    next: 'Stop that process, or open with `readOnly: true`.',
+    means: 'Another writer has the directory open, or another follower the cursor; `details.pid` names its process where it is known.',
+    next: 'Stop that process, or open with `readOnly: true`; give each follower a cursor of its own.',
   },
   ERR_VARVE_NOT_FOUND: {
     kind: 'state',
@@ -64,7 +64,7 @@ export const ERROR_CODES = {
   ERR_VARVE_CORRUPT: {
     kind: 'corruption',
     means: 'Bytes that were synced to disk have changed or are missing. Nothing was altered.',
-    next: 'Restore a copy, or run `varve check` to see the damage and `varve repair` to save what is intact.',
+    next: 'Restore a copy, or run `varve check` to see the damage and `varve repair` to save what is intact. The file of a damaged cursor can be removed, to begin again.',
   },
   ERR_VARVE_RECORD_LOST: {
     kind: 'corruption',
@@ -78,12 +78,12 @@ export const ERROR_CODES = {
   },
   ERR_VARVE_TRUNCATED: {
     kind: 'conflict',
-    means: 'The records that were being read were cut off or dropped meanwhile.',
+    means: 'The records that were being read, or the record that a cursor stands at, were cut off or dropped meanwhile.',
     next: 'Start again from `firstLsn` or `lastLsn`.',
   },
   ERR_VARVE_DISK_FULL: {
     kind: 'capacity',
-    means: 'The disk, a quota or a file-size limit leaves no room for the next segment. Nothing was lost.',
+    means: 'The disk, a quota or a file-size limit leaves no room for the next segment or a new cursor. Nothing was lost.',
     next: 'Make room and try again; the log can be read meanwhile.',
   },
   ERR_VARVE_MEMORY_FULL: {

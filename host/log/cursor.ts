@@ -118,6 +118,7 @@ export class Cursor {
    *   ERR_VARVE_CLOSED; while iterating, as `RecordLog.follow`
    */
   follow(options: CursorFollowOptions = {}): Follower {
+    if (typeof options !== 'object' || options === null) throw wrongType('options', 'an object', options);
     const follower = this.log.follow({ ...options, from: this.next() });
     try {
       // A reader may have taken notice of a cut in between: the follower stands on what there is now.

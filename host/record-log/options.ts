@@ -13,8 +13,8 @@ import type { FollowOptions, RetainOptions } from './types.ts';
 /** Options of `RecordLog.open`. */
 export interface RecordLogOptions {
   /**
-   * Opens for reading only: takes no lock, creates nothing, writes nothing; works beside a writer in another process.
-   * Default false.
+   * Opens for reading only: takes no lock, creates nothing, writes nothing, unless it is asked for a `cursor`; works
+   * beside a writer in another process. Default false.
    */
   readonly readOnly?: boolean;
   /** Whether a store is made where there is none. Default true; without meaning when `readOnly`. */

@@ -140,6 +140,25 @@ for (const side of ['writer', 'reader'] as const) {
       expect(await delivered(fixture, fresh)).toEqual([]);
     });
 
+    it('follows as it is told, and stays where it is until it is saved', async () => {
+      const { fixture, writer, log } = await pair();
+      appendAll(writer, texts(4));
+      await writer.sync();
+      appendAll(writer, texts(3, 20, 5));
+      fixture.refresh();
+      const cursor = log.cursor('mailer');
+      cursor.saveNow(2);
+      const abort = new AbortController();
+      const follower = cursor.follow({ durable: true, view: true, signal: abort.signal });
+      expect([follower.lsn, follower.lag, cursor.follow().lag]).toEqual([2, 2, 5]);
+      expect([(await follower.next()).value?.lsn, cursor.lsn]).toEqual([3, 2]);
+      abort.abort(new Error('enough'));
+      await expect(follower.next()).rejects.toThrow('enough');
+      for (const wrong of [null, 7, { durable: 1 }, { signal: 'now' }]) {
+        failure('ERR_VARVE_INVALID_ARGUMENT', () => cursor.follow(wrong as object));
+      }
+    });
+
     it('is one opener\'s at a time, and free after it was closed or removed, or its log was closed', async () => {
       const { fixture, writer, log } = await pair();
       writer.append('one');

@@ -51,7 +51,8 @@ describe('a follower with a cursor', () => {
         expect(await child.ended).toEqual([null, 'SIGKILL']);
 
         const entries = entriesOf(journal);
-        const most = (word: string) => Math.max(0, ...entries.map((entry) => (entry[0] === word ? entry[1] : 0)));
+        const most = (which: string) => (
+          entries.reduce((highest, [word, lsn]) => (word === which ? Math.max(highest, lsn) : highest), 0));
         const [found] = writer.cursors();
         const lsn = found?.lsn ?? 0;
         expect(lsn, `never beyond what was processed [VARVE_SEED=${SEED}]`).toBeLessThanOrEqual(most('processed'));

@@ -239,6 +239,68 @@ describe('a power cut under a cursor', () => {
   }, 60_000);
 });
 
+describe('saves of a cursor', () => {
+  /** A cursor on a disk whose syncs complete when they are told. */
+  function open(): { disk: SimulatedDisk; log: RecordLog; cursor: Cursor; syncs: () => number } {
+    const disk = closed.clone();
+    disk.queue.mode = 'manual';
+    const log = RecordLog.openSync(DIRECTORY, { core, storage: disk.storage(), readOnly: true });
+    const cursor = log.cursor('mailer');
+    const before = disk.operations.get('sync')!;
+    return { disk, log, cursor, syncs: () => disk.operations.get('sync')! - before };
+  }
+
+  it('that come together share two syncs, and the latest one counts', async () => {
+    const { disk, log, cursor, syncs } = open();
+    const resolved: number[] = [];
+    const saves = [9, 2, 7, 5, 3].map((lsn) => cursor.save(lsn).then(() => { resolved.push(lsn); }));
+    expect([syncs(), cursor.lsn]).toEqual([1, undefined]);
+    disk.completeSyncs();
+    await saves[0];
+    await new Promise((resolve) => { setImmediate(resolve); });
+    expect([syncs(), cursor.lsn, resolved]).toEqual([2, 9, [9]]);
+    disk.completeSyncs();
+    await Promise.all(saves);
+    expect([syncs(), cursor.lsn, log.cursors()[0]!.lsn]).toEqual([2, 3, 3]);
+    log.closeSync();
+  });
+
+  it('that block overtake those that wait, which are covered by them', async () => {
+    const { disk, log, cursor, syncs } = open();
+    const saves = [cursor.save(9), cursor.save(2)];
+    cursor.saveNow(7);
+    // The one that was under way had to be durable first.
+    expect([syncs(), cursor.lsn, disk.queue.length]).toEqual([3, 7, 1]);
+    disk.completeSyncs();
+    await Promise.all(saves);
+    expect([syncs(), cursor.lsn]).toEqual([3, 7]);
+    log.closeSync();
+  });
+
+  it('end with their cursor: closing waits for them, closing at once lets only what is under way come to its end', async () => {
+    const { disk, log, cursor } = open();
+    const [first, second] = [cursor.save(9), cursor.save(2)];
+    const closing = cursor.close();
+    await rejection('ERR_VARVE_CLOSED', cursor.save(4));
+    failure('ERR_VARVE_LOCKED', () => log.cursor('mailer'));
+    for (const save of [first, second]) {
+      disk.completeSyncs();
+      await save;
+      // The next one is under way after that.
+      await new Promise((resolve) => { setImmediate(resolve); });
+    }
+    await closing;
+    const again = log.cursor('mailer');
+    expect([cursor.lsn, again.lsn]).toEqual([2, 2]);
+    const [third, fourth] = [again.save(9), again.save(3)];
+    log.closeSync();
+    disk.completeSyncs();
+    await third;
+    await rejection('ERR_VARVE_CLOSED', fourth);
+    expect(again.lsn).toBe(9);
+  });
+});
+
 describe('a failing sync or write of a cursor', () => {
   it('refuses further saves, keeps what was stored, and is over when the cursor is opened again', async () => {
     const found = { newer: 0, older: 0 };
