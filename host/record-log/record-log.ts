@@ -240,15 +240,21 @@ export class RecordLog extends ReadableLog {
    */
   async close(): Promise<void> {
     if (!this.endReading()) return;
-    await this.cursorSet.close();
-    await this.writer?.close();
+    try {
+      await this.cursorSet.close();
+    } finally {
+      await this.writer?.close();
+    }
   }
 
   /** The same as `close`, blocking. */
   closeSync(): void {
     if (!this.endReading()) return;
-    this.cursorSet.closeSync();
-    this.writer?.closeNow();
+    try {
+      this.cursorSet.closeSync();
+    } finally {
+      this.writer?.closeNow();
+    }
   }
 
   [Symbol.dispose](): void {
