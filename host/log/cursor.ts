@@ -32,6 +32,9 @@ export interface CursorFollowOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What a follower is done with: a record as it was delivered, or an LSN. */
+export type Done = number | { readonly lsn: number; readonly epoch: number };
+
 /** How often a cursor that seems to be damaged is looked at: its owner may be just saving. */
 const ATTEMPTS = 3;
 
@@ -63,7 +66,7 @@ export interface CursorLog {
  * const cursor = log.cursor('mailer');
  * for await (const record of cursor.follow()) {
  *   await send(record);
- *   await cursor.save(record.lsn);
+ *   await cursor.save(record);
  * }
  */
 export class Cursor {
@@ -89,24 +92,27 @@ export class Cursor {
   get closed(): boolean { return this.isClosed; }
 
   /**
-   * Stores `lsn` as the last record that is done with. Resolves when it is durable, or when a position that was given
-   * after it is: concurrent saves share a sync of the disk, which runs off the event loop, and the latest one counts.
-   * Going back is allowed.
+   * Stores the last record that is done with. Resolves when it is durable, or when a position that was given after it
+   * is: concurrent saves share a sync of the disk, which runs off the event loop, and the latest one counts. Going back
+   * is allowed.
+   *
+   * Give it the record that was delivered: where another one has taken its place meanwhile, `follow` will say so. An
+   * LSN alone means the record that has it now.
    *
    * The position can be ahead of what is durable of the log. Where a power cut takes the record, `follow` says so;
    * follow with `durable: true` to rule it out.
    *
-   * @param lsn 0, or from `firstLsn - 1` to `lastLsn` of the log
+   * @param done a record, or an LSN: 0, or from `firstLsn - 1` to `lastLsn` of the log
    * @throws (rejects with) ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_OUT_OF_RANGE, ERR_VARVE_CLOSED, ERR_VARVE_IO (the
    *   position that was stored before stays, and the cursor must be opened again), ERR_VARVE_POISONED
    */
-  async save(lsn: number): Promise<void> {
-    await this.file.save(this.positionOf(lsn));
+  async save(done: Done): Promise<void> {
+    await this.file.save(this.positionOf(done));
   }
 
   /** The same as `save`, but blocks the thread until it is done. */
-  saveNow(lsn: number): void {
-    this.file.saveNow(this.positionOf(lsn));
+  saveNow(done: Done): void {
+    this.file.saveNow(this.positionOf(done));
   }
 
   /**
@@ -159,17 +165,18 @@ export class Cursor {
     return source;
   }
 
-  private positionOf(lsn: number): Position {
+  private positionOf(done: Done): Position {
     const source = this.openSource();
-    if (typeof lsn !== 'number') throw wrongType('lsn', 'a number', lsn);
-    if (!Number.isSafeInteger(lsn) || lsn < 0) throw outOfRange('lsn', `an integer from 0 to ${Number.MAX_SAFE_INTEGER}`, lsn);
+    const isRecord = typeof done === 'object' && done !== null;
+    const lsn = integer('lsn', isRecord ? done.lsn : done, Number.MAX_SAFE_INTEGER);
+    const known = isRecord ? integer('epoch', done.epoch, 0xffffffff) : undefined;
     const { firstLsn, lastLsn } = source;
     if (lsn > lastLsn || (lsn < firstLsn - 1 && lsn !== 0)) {
       throw new VarveError('ERR_VARVE_OUT_OF_RANGE',
         `the cursor '${this.name}' cannot stand at ${lsn}: lsn must be 0, or from ${firstLsn - 1} to ${lastLsn}`,
         { lsn, firstLsn, lastLsn });
     }
-    const epoch = lsn < firstLsn ? 0 : source.epochOf(lsn) ?? 0;
+    const epoch = known ?? source.epochOf(lsn) ?? 0;
     return { lsn, epoch, savedAt: this.log.context.storage.now() };
   }
 
@@ -256,7 +263,7 @@ export class CursorSet {
     } catch (error) {
       // It was removed since it was listed.
       if (VarveError.is(error, 'ERR_VARVE_NOT_FOUND')) return undefined;
-      if (VarveError.is(error, 'ERR_VARVE_IO')) throw error;
+      if (!VarveError.is(error, 'ERR_VARVE_CORRUPT') && !VarveError.is(error, 'ERR_VARVE_NEWER_VERSION')) throw error;
       return attempts > 1 ? this.describe(name, identity, attempts - 1) : { name, damaged: true };
     }
   }
@@ -279,6 +286,15 @@ export class CursorSet {
   closeSync(): void {
     for (const cursor of [...this.open]) cursor.closeSync();
   }
+}
+
+/** Checks an integer from 0. */
+function integer(name: string, value: unknown, most: number): number {
+  if (typeof value !== 'number') throw wrongType(name, 'a number', value);
+  if (!Number.isSafeInteger(value) || value < 0 || value > most) {
+    throw outOfRange(name, `an integer from 0 to ${most}`, value);
+  }
+  return value;
 }
 
 /** Checks that `name` is Unicode text of 1 to 64 bytes. */

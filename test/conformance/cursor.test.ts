@@ -1,15 +1,14 @@
 /**
- * Cursors on every disk with every core, of writers and of readers: a position is there again after closing, whatever
- * the cursor's name; it says so when its record was cut or what follows was dropped; one opener at a time; damage,
- * other stores and later versions are told, never taken for a new cursor.
+ * Cursors on every disk with every core, of writers and of readers: a position is there again after closing; it says so
+ * when its record was cut or what follows was dropped; one opener at a time; damage, other stores and later versions
+ * are told, never taken for a new cursor.
  */
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { RecordLog, type Cursor } from '../../host/index.ts';
 import {
   CONTROL_BYTES, CURSOR_BYTES, CURSOR_SLOT_BYTES, CURSOR_SLOT_STRIDE, CursorSlot,
 } from '../../host/generated/abi.ts';
 import { crc32c } from '../../host/core/crc32c.ts';
-import { cursorFileName, cursorNameOf } from '../../host/log/names.ts';
 import {
   appendAll, failure, onEach, rejection, textOf, texts, type LogFixture,
 } from '../support/log-fixture.ts';
@@ -117,6 +116,28 @@ for (const side of ['writer', 'reader'] as const) {
       expect(await delivered(fixture, cursor)).toEqual(['another 8', 'another 9']);
       await cursor.save(8);
       expect(await delivered(fixture, cursor)).toEqual(['another 9']);
+    });
+
+    it('says so too where the record that was delivered was replaced before it was saved', async () => {
+      const { fixture, writer, log } = await pair();
+      appendAll(writer, texts(8));
+      fixture.refresh();
+      const cursor = log.cursor('mailer');
+      const delivered = log.read(8);
+      writer.truncateAfter(7);
+      writer.append('another 8');
+      fixture.refresh();
+      await cursor.save(delivered);
+      expect([cursor.lsn, cursor.epoch]).toEqual([8, 1]);
+      expect(failure('ERR_VARVE_TRUNCATED', () => cursor.follow()).details).toMatchObject({ lsn: 8, epoch: 1, actual: 2 });
+      // An LSN alone means the record that has it now.
+      cursor.saveNow(8);
+      expect([cursor.epoch, cursor.follow().lsn]).toEqual([2, 8]);
+      cursor.saveNow(log.read(8));
+      expect(cursor.epoch).toBe(2);
+      for (const wrong of [{}, { lsn: 8 }, { lsn: '8', epoch: 1 }, { lsn: 8, epoch: 2 ** 32 }, { lsn: 8, epoch: -1 }]) {
+        await rejection('ERR_VARVE_INVALID_ARGUMENT', cursor.save(wrong as number));
+      }
     });
 
     it('says that records which were not done with were dropped, and only then', async () => {
@@ -233,34 +254,6 @@ for (const side of ['writer', 'reader'] as const) {
     });
   });
 }
-
-onEach('the name of a cursor', (make) => {
-  const names = ['a', 'A', 'aa', '.', '..', '../../CONTROL', '/etc/passwd', 'CON', 'a\0b', '%41', 'é', 'e\u0301', '日本語', '🦄',
-    ' ', '\n', 'x'.repeat(64), '\u{10ffff}'.repeat(16), '-_09', 'mailer.cursor', '__proto__', 'LOCK'];
-
-  it('is any text, and two of them never meet', async () => {
-    const fixture = make();
-    const log = await fixture.open();
-    appendAll(log, texts(names.length));
-    for (const [at, name] of names.entries()) log.cursor(name).saveNow(at + 1);
-    await log.close();
-    const again = await fixture.open();
-    expect(again.cursors().map(({ name }) => name)).toEqual([...names].sort());
-    for (const [at, name] of names.entries()) {
-      const cursor = again.cursor(name);
-      expect([cursor.name, cursor.lsn]).toEqual([name, at + 1]);
-    }
-  });
-
-  it('is refused where it is empty, too long or no Unicode', async () => {
-    const fixture = make();
-    const log = await fixture.open();
-    for (const name of ['', 'x'.repeat(65), 'é'.repeat(33), '\ud800', 'a\udc00', 7, undefined, null, {}, Symbol('x')]) {
-      failure('ERR_VARVE_INVALID_ARGUMENT', () => log.cursor(name as string));
-    }
-    expect(fixture.names().filter((name) => name.startsWith('cursors'))).toEqual([]);
-  });
-});
 
 onEach('the file of a cursor', (make) => {
   it('has two slots, and the owner\'s process id only while it is open', async () => {
@@ -381,15 +374,5 @@ onEach('the file of a cursor', (make) => {
     appendAll(anew, texts(9));
     expect(anew.length).toBe(9);
     failure('ERR_VARVE_CORRUPT', () => anew.cursor('mailer'));
-  });
-});
-
-describe('the names of cursor files', () => {
-  it('are escaped in one way only', () => {
-    expect(cursorFileName('Aé/.')).toBe('%41%C3%A9%2F%2E.cursor');
-    expect(cursorNameOf('%41%C3%A9%2F%2E.cursor')).toBe('Aé/.');
-    for (const name of ['A.cursor', '%c3%A9.cursor', '%61.cursor', '%C3.cursor', '.cursor', 'a', 'a.cursor.new', '%4.cursor']) {
-      expect(cursorNameOf(name), name).toBeUndefined();
-    }
   });
 });
