@@ -15,9 +15,11 @@ const KILLS = 20;
 const RECORDS = 1_000_000;
 
 let place: ReturnType<typeof temporary>;
+/** Directories that a test has closed to writing. */
+const closed: string[] = [];
 beforeEach(() => { place = temporary(); });
 afterEach(() => {
-  chmodSync(place.path, 0o755);
+  for (const path of closed.splice(0)) chmodSync(path, 0o755);
   place.remove();
 });
 
@@ -111,7 +113,8 @@ describe('a follower with a cursor', () => {
     log.append('one');
     log.cursor('here').saveNow(1);
     log.closeSync();
-    for (const path of [directory, `${directory}/cursors`, place.path]) chmodSync(path, 0o555);
+    closed.push(place.path, directory, `${directory}/cursors`);
+    for (const path of closed) chmodSync(path, 0o555);
     const before = [...listing(directory), ...listing(`${directory}/cursors`)];
     for (const name of ['here', 'new']) {
       const child = start('follower', [directory, name, '/dev/null', 1, 1], SUPERUSER ? { uid: NOBODY, gid: NOBODY } : {});
