@@ -29,19 +29,46 @@ export function median(values) {
 }
 
 /** Runs every contender of a group in each round and returns a row for each. */
-export async function compare({ rounds, warmups }, group, contenders) {
-  const rows = contenders.map(({ who, unit, floors = [] }) => ({
-    group, who, unit, values: [], floors, result: undefined,
-  }));
+export async function compare(rest, group, contenders) {
+  const rows = contenders.map(({ who, unit, floors = [] }) => rowFor({ group, who, unit, floors }));
+  await takeTurns(rest, contenders, (at, { value, result }, counts) => note(rows[at], value, result, counts));
+  return finishAll(rows);
+}
+
+/**
+ * The same where one run gives several figures: `run()` returns `{ values, result }`, one value for each of `figures`,
+ * which are `{ group, unit, floors? }` with the floors of the first contender. Each figure is a group of rows.
+ */
+export async function compareFigures(rest, figures, contenders) {
+  const groups = figures.map(({ group, unit, floors = [] }) => contenders.map(({ who }, at) => (
+    rowFor({ group, who, unit, floors: at === 0 ? floors : [] }))));
+  await takeTurns(rest, contenders, (at, { values, result }, counts) => {
+    groups.forEach((rows, figure) => note(rows[at], values[figure], result, counts));
+  });
+  return groups.flatMap(finishAll);
+}
+
+function rowFor(row) {
+  return { ...row, values: [], result: undefined };
+}
+
+/** Runs the contenders in rotated order, round after round; `noted` is told of each run, and whether it counts. */
+async function takeTurns({ rounds, warmups }, contenders, noted) {
   for (let round = 0; round < warmups + rounds; round++) {
     for (let i = 0; i < contenders.length; i++) {
       const at = (i + round) % contenders.length;
       globalThis.gc?.();
-      const { value, result } = await contenders[at].run();
-      noteResult(rows[at], result);
-      if (round >= warmups) rows[at].values.push(value);
+      noted(at, await contenders[at].run(), round >= warmups);
     }
   }
+}
+
+function note(row, value, result, counts) {
+  noteResult(row, result);
+  if (counts) row.values.push(value);
+}
+
+function finishAll(rows) {
   return rows.map(({ result, ...row }) => finish(row, rows, result));
 }
 
