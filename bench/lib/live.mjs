@@ -58,7 +58,7 @@ const varve = {
   },
   async openReader(path, take, { batches }) {
     const log = await RecordLog.open(path, { readOnly: true });
-    const follower = (log.follow === undefined ? standIn(log) : log.follow({ from: log.lastLsn + 1 }));
+    const follower = log.follow({ from: log.lastLsn + 1 });
     const over = batches ? byBatches(follower, take) : oneByOne(follower, take);
     return {
       close: async () => {
@@ -69,23 +69,6 @@ const varve = {
     };
   },
 };
-
-function standIn(log) {
-  let over = false;
-  let next = log.lastLsn + 1;
-  const some = async function* () {
-    for (;;) {
-      while (log.lastLsn < next) {
-        await new Promise((r) => setTimeout(r, 1));
-        if (over) return;
-      }
-      const list = [...log.scan({ from: next })];
-      next += list.length;
-      yield list;
-    }
-  };
-  return { batches: some, return: async () => { over = true; }, async* [Symbol.asyncIterator]() { for await (const list of some()) yield* list; } };
-}
 
 async function oneByOne(follower, take) {
   for await (const { payload } of follower) take(payload);
