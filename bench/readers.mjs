@@ -11,10 +11,9 @@
  * readers have seen. Beside varve: a plain file followed by `fs.watch`, and lmdb, whose readers poll (lib/live.mjs).
  */
 import { setImmediate, setTimeout } from 'node:timers/promises';
-import { CONTENDERS, expectedLiveSum, PAYLOAD_BYTES, present, stamping } from './lib/live.mjs';
+import { CONTENDERS, PAYLOAD_BYTES, present, stamping } from './lib/live.mjs';
 import { compareFigures, median, quantile } from './lib/measure.mjs';
-import { insist } from './lib/payloads.mjs';
-import { Readers } from './lib/readers.mjs';
+import { expectReaders, Readers } from './lib/readers.mjs';
 
 export const title = 'readers in other processes, live';
 
@@ -62,10 +61,7 @@ function following({ places, readers }, { count, records, ...job }, who, write) 
     await write(writer, stamping());
     const ends = await ended;
     await writer.close();
-    for (const { seen, sum } of ends) {
-      insist('records', seen, records);
-      insist('sum', sum, expectedLiveSum(records));
-    }
+    expectReaders(ends, records);
     return { begunAt, ends };
   });
 }

@@ -6,6 +6,8 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { expectedLiveSum } from './live.mjs';
+import { insist } from './payloads.mjs';
 
 const PROGRAM = fileURLToPath(new URL('reader-child.mjs', import.meta.url));
 /** After the last reader has said that it is open: its message is out of the way, and all of them sleep. */
@@ -38,5 +40,14 @@ export class Readers {
   stop() {
     this.stopped = true;
     for (const child of this.children) child.disconnect();
+  }
+}
+
+/** Throws unless each reader has seen all records, and the right ones. */
+export function expectReaders(ends, records) {
+  const expected = expectedLiveSum(records);
+  for (const { seen, sum } of ends) {
+    insist('records', seen, records);
+    insist('sum', sum, expected);
   }
 }
