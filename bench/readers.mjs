@@ -11,7 +11,7 @@
  * readers have seen. Beside varve: a plain file followed by `fs.watch`, and lmdb, whose readers poll (lib/live.mjs).
  */
 import { setImmediate, setTimeout } from 'node:timers/promises';
-import { CONTENDERS, PAYLOAD_BYTES, present, stamping } from './lib/live.mjs';
+import { CONTENDERS, PAYLOAD_BYTES, present, ringing, stamping } from './lib/live.mjs';
 import { compareFigures, median, quantile } from './lib/measure.mjs';
 import { expectReaders, Readers } from './lib/readers.mjs';
 
@@ -58,7 +58,7 @@ function following({ places, readers }, { count, records, ...job }, who, write) 
     const writer = await CONTENDERS[who].openWriter(path);
     const { ended } = await readers.open(count, { who, path, records, ...job });
     const begunAt = process.hrtime.bigint();
-    await write(writer, stamping());
+    await write(writer);
     const ends = await ended;
     await writer.close();
     expectReaders(ends, records);
@@ -77,14 +77,15 @@ function latencies(work, { count, milliseconds, records, floors = {} }) {
     who,
     run: async () => {
       const job = { count, records, latencies: true };
-      const { ends } = await following(work, job, who, (writer, next) => spaced(writer, next, records, milliseconds));
+      const { ends } = await following(work, job, who, (writer) => spaced(writer, records, milliseconds));
       const ages = ends.flatMap((end) => [...end.ages]);
       return { values: Object.values(parts).map((part) => quantile(ages, part)), result: ends[0].sum };
     },
   })));
 }
 
-async function spaced(writer, next, records, milliseconds) {
+async function spaced(writer, records, milliseconds) {
+  const next = stamping();
   for (let i = 0; i < records; i++) {
     await setTimeout(milliseconds);
     writer.append(next());
@@ -99,7 +100,8 @@ function stream(work, { count, records }) {
   return compareFigures(work.rest, figures, present(NAMES).map((who) => ({
     who,
     run: async () => {
-      const { begunAt, ends } = await following(work, { count, records, batches: true }, who, async (writer, next) => {
+      const { begunAt, ends } = await following(work, { count, records, batches: true }, who, async (writer) => {
+        const next = ringing();
         for (let left = records; left > 0; left -= RECORDS_PER_TURN) {
           writer.appendAll(Math.min(left, RECORDS_PER_TURN), next);
           await setImmediate();

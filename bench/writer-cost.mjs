@@ -10,7 +10,7 @@
  * readers wait at the end before it begins, and it is over before they are waited for. The result is what they saw.
  */
 import { setImmediate, setTimeout } from 'node:timers/promises';
-import { CONTENDERS, PAYLOAD_BYTES, stamping } from './lib/live.mjs';
+import { CONTENDERS, PAYLOAD_BYTES, ringing } from './lib/live.mjs';
 import { compare } from './lib/measure.mjs';
 import { expectReaders, Readers } from './lib/readers.mjs';
 
@@ -50,7 +50,7 @@ async function cost({ readers, path, count, records, write }) {
   const writer = await CONTENDERS.varve.openWriter(path);
   const { ended } = await readers.open(count, { who: 'varve', path, records, batches: true });
   const before = process.cpuUsage();
-  await write(writer, stamping(), records);
+  await write(writer, ringing(), records);
   const { user, system } = process.cpuUsage(before);
   expectReaders(await ended, records);
   await writer.close();

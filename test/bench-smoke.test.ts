@@ -9,7 +9,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ROOT } from './support/repository.ts';
 
-const NAMES = ['append', 'batch', 'scan', 'check', 'read', 'durable', 'open', 'crc', 'memory'];
+const NAMES = [
+  'append', 'batch', 'scan', 'check', 'read', 'durable', 'open', 'crc', 'memory', 'readers', 'catch-up', 'writer-cost',
+];
 
 interface Row { group: string; who: string; values: number[]; median: number }
 interface Topic { name: string; hash: string; rows: Row[] }

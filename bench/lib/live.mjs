@@ -7,12 +7,12 @@
  * loop, and `close()`. `openReader(path, take, { batches })` calls `take(payload)` with each record that comes from
  * then on, the payload being valid until it returns, and gives `close()`.
  *
- * A payload carries its number at 0 and, at 8, the time of its append: `process.hrtime.bigint()` reads
- * CLOCK_MONOTONIC, which is one clock for all processes of a machine.
+ * A stamped payload carries at 8 the time of its append: `process.hrtime.bigint()` reads CLOCK_MONOTONIC, which is one
+ * clock for all processes of a machine.
  */
 import { closeSync, openSync, readSync, watch, writeSync } from 'node:fs';
 import { RecordLog } from '../../dist/esm/index.js';
-import { fold, payloadsOf, RING } from './payloads.mjs';
+import { payloadsOf, RING } from './payloads.mjs';
 import { peer } from './peers.mjs';
 
 export const PAYLOAD_BYTES = 256;
@@ -21,30 +21,26 @@ const STAMP_AT = 8;
 /** The shortest time that a timer of Node.js takes. */
 const POLL_MS = 1;
 
-/** Returns what gives the payloads one after the other, numbered and stamped; each is valid until the next 63 came. */
-export function stamping() {
+/** Returns what gives the payloads of the ring one after the other. */
+export function ringing() {
   const payloads = payloadsOf(PAYLOAD_BYTES);
-  const views = payloads.map(({ buffer }) => new DataView(buffer));
-  let number = 0;
+  let i = 0;
+  return () => payloads[i++ % RING];
+}
+
+/** The same, each with the time at which it was asked for; valid until the ring has come round. */
+export function stamping() {
+  const next = ringing();
   return () => {
-    const at = number % RING;
-    views[at].setUint32(0, number++, true);
-    views[at].setBigUint64(STAMP_AT, process.hrtime.bigint(), true);
-    return payloads[at];
+    const payload = next();
+    new DataView(payload.buffer).setBigUint64(STAMP_AT, process.hrtime.bigint(), true);
+    return payload;
   };
 }
 
 /** Microseconds since the append of a record. */
 export function sinceAppend({ buffer, byteOffset }) {
   return Number(process.hrtime.bigint() - new DataView(buffer, byteOffset).getBigUint64(STAMP_AT, true)) / 1e3;
-}
-
-/** The sum that folding `count` payloads has to give. */
-export function expectedLiveSum(count) {
-  const next = stamping();
-  let sum = 0;
-  for (let i = 0; i < count; i++) sum = fold(sum, next());
-  return sum;
 }
 
 const varve = {

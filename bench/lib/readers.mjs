@@ -6,8 +6,8 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { expectedLiveSum } from './live.mjs';
-import { insist } from './payloads.mjs';
+import { PAYLOAD_BYTES } from './live.mjs';
+import { expectedSum, insist, payloadsOf } from './payloads.mjs';
 
 const PROGRAM = fileURLToPath(new URL('reader-child.mjs', import.meta.url));
 /** After the last reader has said that it is open: its message is out of the way, and all of them sleep. */
@@ -45,7 +45,7 @@ export class Readers {
 
 /** Throws unless each reader has seen all records, and the right ones. */
 export function expectReaders(ends, records) {
-  const expected = expectedLiveSum(records);
+  const expected = expectedSum(payloadsOf(PAYLOAD_BYTES), records);
   for (const { seen, sum } of ends) {
     insist('records', seen, records);
     insist('sum', sum, expected);
