@@ -19,15 +19,18 @@ function sharedBuffer(length: number): ArrayBuffer {
   return buffer;
 }
 
-/** Returns a copy of [from, to) in a buffer of its own, for records that will share it. */
-export function copyRun(buffer: ArrayBuffer, from: number, to: number): ArrayBuffer {
-  const copy = sharedBuffer(to - from);
-  new Uint8Array(copy).set(new Uint8Array(buffer, from, to - from));
+/** Returns a copy of [from, to) for records that will share it: in a buffer of its own, unless it is small. */
+export function copyRun(buffer: ArrayBuffer, from: number, to: number): Uint8Array<ArrayBuffer> {
+  const length = to - from;
+  // A follower at the end of a log makes a run of each record, as soon as it is there.
+  if (length <= POOLED_BYTES_MAX) return copyOut(buffer, from, to);
+  const copy = new Uint8Array(sharedBuffer(length));
+  copy.set(new Uint8Array(buffer, from, length));
   return copy;
 }
 
 /** Returns a copy of [from, to). */
-export function copyOut(buffer: ArrayBuffer, from: number, to: number): Uint8Array {
+export function copyOut(buffer: ArrayBuffer, from: number, to: number): Uint8Array<ArrayBuffer> {
   const length = to - from;
   if (length > POOLED_BYTES_MAX) return new Uint8Array(buffer.slice(from, to));
   if (used + length > POOL_BYTES || pool.byteLength === 0) {

@@ -31,10 +31,12 @@ export interface ScanBounds {
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
+const NO_RUN = bytesOf(new ArrayBuffer(0), 0, 0);
+
 export class Scanner implements IterableIterator<LogRecord, undefined> {
   private readonly segments: SegmentSet;
   private readonly bounds: ScanBounds;
-  private run: Bytes = bytesOf(new ArrayBuffer(0), 0, 0);
+  private run: Bytes = NO_RUN;
   /** Forwards: offset of the next frame in the run. */
   private cursor = 0;
   private runEnd = 0;
@@ -191,7 +193,8 @@ export class Scanner implements IterableIterator<LogRecord, undefined> {
       this.cursor = offset;
       this.runEnd = end;
     } else {
-      this.run = bytesOf(copyRun(view.core.memory.buffer, view.base + offset, view.base + end), 0, end - offset);
+      const copy = copyRun(view.core.memory.buffer, view.base + offset, view.base + end);
+      this.run = bytesOf(copy.buffer, copy.byteOffset, copy.length);
       this.cursor = 0;
       this.runEnd = end - offset;
     }

@@ -45,6 +45,23 @@ onEach('scanning', (make) => {
     expect(lsns(log.scan({ reverse: true }))).toEqual(sizes.map((_, at) => sizes.length - at));
   });
 
+  it('gives records of short scans that share buffers, stay as they are, and cannot be taken away', async () => {
+    const log = await make().open();
+    const list = texts(200, 300);
+    appendAll(log, list);
+    const kept = list.flatMap((_, at) => [...log.scan({ from: at + 1, to: at + 1 })]);
+    const buffers = new Set(kept.map(({ payload }) => payload.buffer as ArrayBuffer));
+    expect(buffers.size).toBeLessThan(kept.length / 4);
+    for (const buffer of buffers) {
+      try {
+        structuredClone(buffer, { transfer: [buffer] });
+      } catch (error) {
+        expect((error as Error).name).toBe('DataCloneError');
+      }
+    }
+    expect(kept.map(textOf)).toEqual(list);
+  });
+
   it('clamps the end to what is there, and refuses a start outside', async () => {
     const log = await make().open();
     appendAll(log, texts(10));
