@@ -8,6 +8,9 @@
 import { CONTENDERS, sinceAppend } from './live.mjs';
 import { fold } from './payloads.mjs';
 
+// Whoever started it is done, or dead; a reader that still follows would go on for ever.
+process.once('disconnect', () => { process.exit(); });
+
 process.on('message', async ({ who, path, records, latencies, batches }) => {
   const ages = new Float64Array(latencies ? records : 0);
   let sum = 0;
