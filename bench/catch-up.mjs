@@ -2,8 +2,8 @@
  * A fresh reader process catches up: milliseconds in which it reads 1 M records of 256 B from the start, by `follow`,
  * record by record and in batches, and by `scan`, beside a writer that has the log open and is idle.
  *
- * Measured is within the reader process, from the first call to the last record, each payload going into a sum. Each way
- * has a process of its own, which has read nothing before, so that the compiler and the mapping of the segments are
+ * Measured is within the reader process, from the first call to the last record, each payload going into a sum. Each
+ * way has a process of its own, which has read nothing before, so that the compiler and the mapping of the segments are
  * within; then it reads everything in the same way again, as a process that runs for longer does.
  */
 import { execFileSync } from 'node:child_process';

@@ -1,7 +1,7 @@
 /**
  * A fresh reader process that reads the log in the directory of its first argument from the start, in each of the ways
- * that follow, and prints for each how long it took and the sum of what it saw. Neither the start of the process nor the
- * opening of the log is within.
+ * that follow, and prints for each how long it took and the sum of what it saw. Neither the start of the process nor
+ * the opening of the log is within.
  */
 import { RecordLog } from '../../dist/esm/index.js';
 import { fold } from './payloads.mjs';
