@@ -230,6 +230,65 @@ describe('waking', () => {
     expect(await child.ended).toEqual([0, null]);
   });
 
+  it('wakes by notices, without a thread of the pool, whoever gives one', async (context) => {
+    if (!LINUX) return context.skip('no futex here');
+    const notice = { file, position: 4096 };
+    const at = address + 1024;
+    await storage.wait(memory, at, 1, 1e9, notice);
+    await storage.wait(memory, at, 0, 0, notice);
+    let ended = 0;
+    const waits = Array.from({ length: 5 }, () => storage.wait(memory, at, 0, 1000, notice).then(() => { ended++; }));
+    // Nobody is in the kernel's queue for the word.
+    for (let turn = 0; turn < 20; turn++) {
+      expect(system.futexWake(absolute(256))).toBe(0);
+      await new Promise((resolve) => { setTimeout(resolve, 1); });
+    }
+    expect(ended).toBe(0);
+    storage.wake(memory, at, notice);
+    await Promise.all(waits);
+    // Notices that nobody waits for are not kept for later, and end the watch; the next wait begins another one.
+    for (let turn = 0; turn < 50; turn++) {
+      storage.wake(memory, at, notice);
+      await new Promise((resolve) => { setImmediate(resolve); });
+    }
+    const again = storage.wait(memory, at, 0, 1000, notice);
+    storage.wake(memory, at, notice);
+    await again;
+  });
+
+  it('ends waits for notices when the file is closed', async () => {
+    const other = storage.open(place.file('word'), 'read');
+    const wait = storage.wait(memory, address + 1024, 0, 1000, { file: other, position: 4096 });
+    other.close();
+    await wait;
+  });
+
+  it('wakes another process by notices as well as by the word, which may be in either way', async () => {
+    const child = (way: string): Child => kit.start(`
+      process.env.VARVE_WAIT = '${way}';
+      const memory = new CoreMemory(16 << 20);
+      const file = storage.open(${JSON.stringify(place.file('word'))}, 'read');
+      const address = memory.reserve(${bytes});
+      file.map(memory, address, ${bytes}, false);
+      const word = (address + 2048) >>> 2;
+      tell('ready');
+      for (let seen = 0; seen < 50;) {
+        await storage.wait(memory, address + 2048, seen, 1000, { file, position: 4096 });
+        seen = Atomics.load(memory.words, word);
+        tell(seen);
+      }
+      file.close();
+    `);
+    const children = [child('watch'), child('futex')];
+    for (const each of children) expect(await each.told()).toBe('ready');
+    for (let value = 1; value <= 50; value++) {
+      Atomics.store(memory.words, word(512), value);
+      storage.wake(memory, address + 2048, { file, position: 4096 });
+      for (const each of children) while (await each.told() !== value);
+    }
+    for (const each of children) expect(await each.ended).toEqual([0, null]);
+  });
+
   it('lets a process exit that still waits', async () => {
     const child = kit.start(`
       const memory = new CoreMemory(16 << 20);

@@ -10,7 +10,7 @@ import { CONTROL_BYTES } from '../abi/limits';
  *   192  marks A    written in turn at each sync, truncation and retention, checksummed:
  *   256  marks B    the valid one of the higher sequence counts, so a torn update leaves the other
  *   320  committed  written at each append, atomic, evidence for nobody but readers
- *   384  wake       the futex word
+ *   384  wake       the futex word, and what is written to notify those who watch the file
  *
  * Recovery takes what it finds here as evidence, never as truth: a group whose checksum fails counts as absent.
  */
@@ -98,6 +98,8 @@ export class ControlCommitted {
 export class ControlWake {
   /** Rises whenever something was committed that sleeping readers should look at. A futex word. */
   word: u32;
+  /** Zero; written at each wake, so that those who watch the file for writes are told. */
+  notice: u32;
 }
 
 /** Where each group begins. */

@@ -4,7 +4,7 @@
  */
 import {
   CONTROL_COMMITTED_OFFSET, CONTROL_WAKE_OFFSET, CONTROL_WRITER_OFFSET, Control, ControlCommitted, ControlMarks,
-  ControlWriter, Status,
+  ControlWake, ControlWriter, Status,
 } from '../generated/abi.ts';
 import type { Core } from './core.ts';
 import { Fields } from './fields.ts';
@@ -146,6 +146,9 @@ export class ControlPage {
 
   /** Address of the futex word that rises when readers should look again. */
   get wakeAt(): number { return this.at + CONTROL_WAKE_OFFSET; }
+
+  /** Offset in the file of 4 bytes that mean nothing, to be written at each wake. */
+  get noticeOffset(): number { return CONTROL_WAKE_OFFSET + ControlWake.notice; }
 
   /** The futex word now. */
   get wakeWord(): number { return Atomics.load(this.core.memory.words, this.wakeAt / 4); }

@@ -197,8 +197,10 @@ export const ControlCommitted = {
 export const ControlWake = {
   /** u32. Rises whenever something was committed that sleeping readers should look at. A futex word. */
   word: 0,
+  /** u32. Zero; written at each wake, so that those who watch the file for writes are told. */
+  notice: 4,
   /** Bytes of the whole structure. */
-  BYTES: 4,
+  BYTES: 8,
 } as const;
 
 /** Where each group begins. */

@@ -13,18 +13,22 @@ import { mapFile, type MappedFile } from './mapping.ts';
 import { posix } from './posix.ts';
 import type { Mapping, StoredFile } from './storage.ts';
 import { viewFile } from './views.ts';
+import { FileWatch } from './watch.ts';
 
 const { EINTR } = constants.errno;
 /** Interrupted allocations are begun again so often; on some file systems each begins from nothing. */
 const INTERRUPTIONS_MAX = 1000;
 /** Node.js refuses transfers of 2 GiB and more. */
 const TRANSFER_BYTES_MAX = 1 << 30;
+/** What a notice writes. */
+const NOTHING = new Uint8Array(4);
 
 export class RealFile implements StoredFile {
   readonly path: string;
   private readonly descriptor: number;
   private open = true;
   private syncing = 0;
+  private watched: FileWatch | undefined;
 
   constructor(path: string, descriptor: number) {
     this.path = path;
@@ -101,9 +105,26 @@ export class RealFile implements StoredFile {
     return viewFile(this.facts(), length);
   }
 
+  /** Writes 4 bytes that mean nothing, for those who watch the file. Never fails: who is not told looks by himself. */
+  notify(position: number): void {
+    try {
+      writeSync(this.fd(), NOTHING, 0, NOTHING.length, position);
+    } catch {
+      return;
+    }
+  }
+
+  /** What waits for this file to be written to; `VARVE_WAIT=futex` does without. */
+  watch(): FileWatch | undefined {
+    if (this.watched !== undefined) return this.watched;
+    if (process.env['VARVE_WAIT'] === 'futex') return undefined;
+    return this.watched = new FileWatch(this.fd(), this.path);
+  }
+
   close(): void {
     if (!this.open) return;
     this.open = false;
+    this.watched?.close();
     if (this.syncing === 0) this.release();
   }
 

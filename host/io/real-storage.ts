@@ -16,8 +16,8 @@ import { attempt, misuse, translated } from './errors.ts';
 import { lockFile } from './lock.ts';
 import { assertSupported } from './posix.ts';
 import { RealFile } from './real-file.ts';
-import type { Lock, Storage, StoredFile } from './storage.ts';
-import { wakeWord, waitWord } from './wake.ts';
+import type { Lock, Notice, Storage, StoredFile } from './storage.ts';
+import { isChanged, WAIT_MS_MAX, waitWord, wakeWord } from './wake.ts';
 
 export { unsupportedReason } from './posix.ts';
 
@@ -125,12 +125,19 @@ class RealStorage implements Storage {
     randomFillSync(target);
   }
 
-  wake(memory: CoreMemory, address: number): void {
+  wake(memory: CoreMemory, address: number, notice?: Notice): void {
     wakeWord(memory, address);
+    if (notice?.file instanceof RealFile) notice.file.notify(notice.position);
   }
 
-  wait(memory: CoreMemory, address: number, seen: number, milliseconds: number): Promise<void> {
-    return waitWord(memory, address, seen, milliseconds);
+  wait(
+    memory: CoreMemory, address: number, seen: number, milliseconds: number, notice?: Notice,
+  ): Promise<void> {
+    const watch = notice?.file instanceof RealFile ? notice.file.watch() : undefined;
+    // Listening comes before the look at the word: what is written in between is noticed.
+    if (watch === undefined || !watch.listen()) return waitWord(memory, address, seen, milliseconds);
+    if (!(milliseconds > 0) || isChanged(memory, address, seen)) return Promise.resolve();
+    return watch.wait(Math.min(milliseconds, WAIT_MS_MAX));
   }
 }
 

@@ -60,6 +60,13 @@ export interface StoredFile {
   close(): void;
 }
 
+/** A place in a file whose bytes mean nothing: they are written to tell those who watch the file of a wake. */
+export interface Notice {
+  readonly file: StoredFile;
+  /** Offset of 4 such bytes. */
+  readonly position: number;
+}
+
 /** A lock that dies with its process. */
 export interface Lock {
   release(): void;
@@ -97,11 +104,14 @@ export interface Storage {
   readonly pid: number;
   /** Whether a process of this id can be seen from here. */
   alive(pid: number): boolean;
-  /** Wakes every process and thread that waits on the 32-bit word at `address`; cheap where nobody does. */
-  wake(memory: CoreMemory, address: number): void;
+  /**
+   * Wakes every process and thread that waits on the 32-bit word at `address`, or for the notice; cheap where nobody
+   * does.
+   */
+  wake(memory: CoreMemory, address: number, notice?: Notice): void;
   /**
    * Waits off the event loop until the word at `address` differs from `seen`, something wakes it, or `milliseconds`
-   * have passed. May return early.
+   * have passed. May return early. With the notice that is given to `wake`, it wakes sooner and holds no thread.
    */
-  wait(memory: CoreMemory, address: number, seen: number, milliseconds: number): Promise<void>;
+  wait(memory: CoreMemory, address: number, seen: number, milliseconds: number, notice?: Notice): Promise<void>;
 }

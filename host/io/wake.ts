@@ -14,7 +14,7 @@ import type { CoreMemory } from '../core/memory.ts';
 import { baseAddress, posix } from './posix.ts';
 
 /** Longest wait. A worker thread that is terminated waits for its calls, so there they are shorter. */
-const WAIT_MS_MAX = isMainThread ? 1000 : 250;
+export const WAIT_MS_MAX = isMainThread ? 1000 : 250;
 const POLL_MS_MAX = 32;
 const CALLS_MAX = 2;
 /** A call that takes this much longer than asked for was lost with its thread, and its place is free. */
@@ -48,7 +48,7 @@ export function wakeWord(memory: CoreMemory, address: number): void {
 /** Waits until the word at `address` differs from `seen`, or is woken, or the time is over. */
 export function waitWord(memory: CoreMemory, address: number, seen: number, milliseconds: number): Promise<void> {
   const duration = Math.min(milliseconds, WAIT_MS_MAX);
-  if (!(duration > 0) || changed(memory, address, seen)) return Promise.resolve();
+  if (!(duration > 0) || isChanged(memory, address, seen)) return Promise.resolve();
   const absolute = baseAddress(memory) + address;
   for (const call of calls) if (call.address === absolute) return join(call, duration);
   const call = posix().hasFutex ? start(memory, absolute, seen, duration) : undefined;
@@ -68,7 +68,8 @@ export function forgetWaits(memory: CoreMemory, from: number, to: number): void 
   }
 }
 
-function changed(memory: CoreMemory, address: number, seen: number): boolean {
+/** Whether the word at `address` differs from `seen`. */
+export function isChanged(memory: CoreMemory, address: number, seen: number): boolean {
   return Atomics.load(memory.words, address >>> 2) !== (seen | 0);
 }
 
@@ -119,7 +120,7 @@ function poll(memory: CoreMemory, address: number, seen: number, duration: numbe
   return new Promise((resolve) => {
     const look = (pause: number): void => {
       const left = endsAt - performance.now();
-      if (left <= 0 || changed(memory, address, seen)) resolve();
+      if (left <= 0 || isChanged(memory, address, seen)) resolve();
       else setTimeout(look, Math.min(pause, left), Math.min(pause * 2, POLL_MS_MAX));
     };
     look(1);

@@ -6,7 +6,7 @@ import { ControlPage, type StoreIdentity } from '../core/control-page.ts';
 import { RANGE_ALIGNMENT } from '../core/memory.ts';
 import { VarveError } from '../errors/varve-error.ts';
 import { CONTROL_BYTES, Status } from '../generated/abi.ts';
-import type { Mapping, StoredFile } from '../io/storage.ts';
+import type { Mapping, Notice, StoredFile } from '../io/storage.ts';
 import { newerVersion } from './load.ts';
 import { CONTROL_NAME } from './names.ts';
 import type { LogContext } from './segment.ts';
@@ -72,6 +72,22 @@ export class ControlFile {
 
   sync(): void {
     this.file.syncNow();
+  }
+
+  private get notice(): Notice {
+    return { file: this.file, position: this.page.noticeOffset };
+  }
+
+  /** Wakes everybody who waits for something new. */
+  wake(): void {
+    this.page.bumpWake();
+    this.context.storage.wake(this.context.core.memory, this.page.wakeAt, this.notice);
+  }
+
+  /** Resolves when the wake word differs from `seen`, or earlier, at the latest after so many milliseconds. */
+  wait(seen: number, milliseconds: number): Promise<void> {
+    const { core, storage } = this.context;
+    return storage.wait(core.memory, this.page.wakeAt, seen, milliseconds, this.notice);
   }
 
   close(): void {

@@ -268,9 +268,7 @@ export class LogReader {
 
   /** Resolves when something may have changed since the last `refresh`, at the latest after so many milliseconds. */
   changed(milliseconds: number): Promise<void> {
-    const { page } = this;
-    const { core, storage } = this.context;
-    if (page !== undefined) return storage.wait(core.memory, page.wakeAt, this.wakeSeen, milliseconds);
+    if (this.control !== undefined) return this.control.wait(this.wakeSeen, milliseconds);
     return new Promise((resolve) => { setTimeout(resolve, Math.min(milliseconds, POLL_MS)); });
   }
 

@@ -1,24 +1,21 @@
 /**
- * Telling those who wait that something was committed: followers in this thread by a callback, all others by the wake
- * word of CONTROL and the storage's `wake`.
+ * Telling those who wait that something was committed: followers in this thread by a callback, all others by the
+ * wake word of CONTROL.
  *
  * An append pays for no system call: there is one wake per turn of the event loop, however many records there were, and
  * within a long loop one whenever the writer stops for pages.
  */
-import type { ControlPage } from '../core/control-page.ts';
-import type { LogContext } from './segment.ts';
+import type { ControlFile } from './control.ts';
 
 export class Waker {
   /** Whether a wake is due at the end of this turn of the event loop. */
   pending = false;
-  private readonly context: LogContext;
-  private readonly page: ControlPage;
+  private readonly control: ControlFile;
   private readonly sleepers = new Set<() => void>();
   private closed = false;
 
-  constructor(context: LogContext, page: ControlPage) {
-    this.context = context;
-    this.page = page;
+  constructor(control: ControlFile) {
+    this.control = control;
   }
 
   /** Wakes at the end of this turn of the event loop. */
@@ -37,8 +34,7 @@ export class Waker {
   }
 
   now(): void {
-    this.page.bumpWake();
-    this.context.storage.wake(this.context.core.memory, this.page.wakeAt);
+    this.control.wake();
     for (const wake of this.sleepers) wake();
   }
 
