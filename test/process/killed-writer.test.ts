@@ -6,13 +6,19 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RecordLog } from '../../host/index.ts';
 import { Journal } from '../support/journal.ts';
-import { pause, start, temporary } from '../support/processes.ts';
+import { LAB, pause, start, temporary } from '../support/processes.ts';
 import { Random, seedFromEnvironment } from '../support/random.ts';
 
 const SEED = seedFromEnvironment() ?? 20240607;
-const KILLS = 50;
+const KILLS = 50 * LAB;
 /** Stores that are written side by side, to use both the disk and the processor. */
 const LANES = 2;
+/** Operations, each of which must be hit by so many kills, for which there may be so many. */
+const OPERATIONS = [
+  'append', 'batch', 'large', 'sync', 'rotate', 'truncateAfter', 'truncateBefore', 'close', 'open',
+];
+const HITS_MIN = 3 * LAB;
+const KILLS_MAX = 40 * LAB;
 
 let place: ReturnType<typeof temporary>;
 beforeEach(() => { place = temporary(); });
@@ -30,6 +36,35 @@ function verify(directory: string, path: string, journal: Journal, recover: bool
   journal.compare(writer);
   expect(writer.check().outcome).toBe('ok');
   writer.closeSync();
+}
+
+/** Kills a writer whose every second operation is `focus`, again and again; how often it hit which operation. */
+async function killIn(focus: string): Promise<Map<string, number>> {
+  const random = new Random(SEED + OPERATIONS.indexOf(focus) + 200);
+  const directory = place.file(`log-${focus}`);
+  const path = place.file(`journal-${focus}`);
+  const journal = new Journal();
+  const hits = new Map<string, number>();
+  for (let kill = 0; kill < KILLS_MAX && (hits.get(focus) ?? 0) < HITS_MIN; kill++) {
+    const seed = random.next();
+    try {
+      const victim = start('victim', [directory, path, seed, journal.serial, focus]);
+      await victim.told();
+      await victim.told();
+      await pause(random.integer(40));
+      victim.process.kill('SIGKILL');
+      expect(await victim.ended).toEqual([null, 'SIGKILL']);
+      journal.apply(readFileSync(path, 'utf8'));
+      rmSync(path);
+      const { underWay = 'nothing' } = journal;
+      hits.set(underWay, (hits.get(underWay) ?? 0) + 1);
+      verify(directory, path, journal, true);
+    } catch (error) {
+      (error as Error).message += ` [kill ${kill} in ${focus}, child seed ${seed}, VARVE_SEED=${SEED}]`;
+      throw error;
+    }
+  }
+  return hits;
 }
 
 async function lane(number: number): Promise<number> {
@@ -56,10 +91,15 @@ async function lane(number: number): Promise<number> {
 }
 
 describe('a writer killed at random moments', () => {
-  it(`leaves everything whose append returned, ${KILLS} times`, { timeout: 60_000 }, async () => {
+  it(`leaves everything whose append returned, ${KILLS} times`, { timeout: 60_000 * LAB }, async () => {
     const returned = await Promise.all(Array.from({ length: LANES }, (_, number) => lane(number)));
     // Killing at once, every time, would prove nothing.
     expect(Math.min(...returned)).toBeGreaterThan(KILLS);
+  });
+
+  it.each(OPERATIONS)('in %s leaves everything that had returned', { timeout: 60_000 * LAB }, async (operation) => {
+    const hits = await killIn(operation);
+    expect(hits.get(operation), `kills that hit ${operation}, of ${JSON.stringify([...hits])}`).toBe(HITS_MIN);
   });
 
   it('leaves everything when it is killed while it recovers what the one before has left', async () => {

@@ -9,10 +9,19 @@ import { keyOf, kindOf, payloadOf } from '../process/children/records.mjs';
 /** Which operation appended a record, and its index there. */
 interface Origin { readonly serial: number; readonly index: number }
 
-type Pending =
-  | { readonly what: 'append'; readonly serial: number; readonly count: number }
-  | { readonly what: 'truncateAfter'; readonly lsn: number }
-  | { readonly what: 'truncateBefore'; readonly lsn: number };
+/** Words of the journal that append a record or a batch, those that take records away, and those that do neither. */
+const APPENDS = ['append', 'batch', 'large'];
+const CUTS = ['truncateAfter', 'truncateBefore', 'retain'];
+const QUIET = ['sync', 'rotate', 'close'];
+
+interface Pending {
+  readonly what: string;
+  /** What was appended. */
+  readonly serial: number;
+  readonly count: number;
+  /** The last LSN that stays; or one at or above the new first. */
+  readonly lsn: number;
+}
 
 const text = new TextDecoder();
 
@@ -30,6 +39,8 @@ export class Journal {
   private firstLsn = 1;
   private origins: Origin[] = [];
   private pending: Pending | undefined;
+  /** Whether an opening was begun that has not returned; what was pending before is pending still. */
+  private opening = false;
 
   /** Takes in what the writer has noted; a line that was not finished does not count. */
   apply(journal: string): void {
@@ -40,30 +51,49 @@ export class Journal {
     }
   }
 
+  /** The operation that was under way when the writer noted something last. */
+  get underWay(): string | undefined {
+    return this.opening ? 'open' : this.pending?.what;
+  }
+
   private applyLine(word: string, first: number, second: number): void {
-    if (word === 'open') expect([first, second], 'what the writer found').toEqual([this.firstLsn, this.lastLsn]);
-    else if (word === 'append') this.pending = { what: 'append', serial: this.serial = first, count: second };
-    else if (word === 'truncateAfter' || word === 'truncateBefore') this.pending = { what: word, lsn: first };
+    if (APPENDS.includes(word)) this.begin(word, { serial: this.serial = first, count: second });
+    else if (CUTS.includes(word)) this.begin(word, { lsn: first });
+    else if (QUIET.includes(word)) this.begin(word, {});
+    else if (word === 'opening') this.opening = true;
+    else if (word === 'open') this.opened(first, second);
     else this.finish(word, first);
+  }
+
+  private begin(what: string, fields: Partial<Pending>): void {
+    this.pending = { what, serial: 0, count: 0, lsn: 0, ...fields };
+  }
+
+  /** Takes in what a writer found when it had recovered. */
+  private opened(firstLsn: number, lastLsn: number): void {
+    this.settle({ firstLsn, lastLsn, readOnly: false });
+    expect([firstLsn, lastLsn], 'what the writer found').toEqual([this.firstLsn, this.lastLsn]);
+    this.pending = undefined;
+    this.opening = false;
   }
 
   private finish(word: string, lsn: number): void {
     const { pending } = this;
     this.pending = undefined;
     this.returned++;
-    if (word === 'appended' && pending?.what === 'append') {
+    if (word === 'appended' && pending !== undefined) {
       expect(lsn).toBe(this.lastLsn + 1);
       this.append(pending);
     } else if (word === 'truncated' && pending?.what === 'truncateAfter') {
       this.origins.length = pending.lsn - this.firstLsn + 1;
     } else if (word === 'dropped') {
       this.dropBefore(lsn);
-    } else {
+    } else if (word !== 'done' || !QUIET.includes(pending?.what ?? '')) {
       throw new Error(`the journal says '${word}' of nothing`);
     }
   }
 
-  private append({ serial, count }: { readonly serial: number; readonly count: number }): void {
+  private append({ serial, count }: Pending): void {
     for (let index = 0; index < count; index++) this.origins.push({ serial, index });
   }
 
@@ -77,15 +107,16 @@ export class Journal {
   }
 
   /** Takes what the log shows of the operation that was under way; fails where that is not all or nothing. */
-  private settle(log: RecordLog): void {
+  private settle(log: Pick<RecordLog, 'firstLsn' | 'lastLsn' | 'readOnly'>): void {
     const { pending } = this;
-    if (pending?.what === 'append' && log.lastLsn > this.lastLsn) this.append(pending);
-    if (pending?.what === 'truncateAfter' && log.lastLsn < this.lastLsn) {
+    if (pending === undefined) return;
+    if (APPENDS.includes(pending.what) && log.lastLsn > this.lastLsn) this.append(pending);
+    if (pending.what === 'truncateAfter' && log.lastLsn < this.lastLsn) {
       // Without recovery, an interrupted truncation may show any length in between.
       const lastLsn = log.readOnly ? Math.max(log.lastLsn, pending.lsn) : pending.lsn;
       this.origins.length = lastLsn - this.firstLsn + 1;
     }
-    if (pending?.what === 'truncateBefore' && log.firstLsn > this.firstLsn) {
+    if ((pending.what === 'truncateBefore' || pending.what === 'retain') && log.firstLsn > this.firstLsn) {
       expect(log.firstLsn).toBeLessThanOrEqual(pending.lsn);
       this.dropBefore(log.firstLsn);
     }
@@ -107,6 +138,6 @@ export class Journal {
     }
     expect(lsn).toBe(this.lastLsn + 1);
     if (log.readOnly) Object.assign(this, before);
-    else this.pending = undefined;
+    else Object.assign(this, { pending: undefined, opening: false });
   }
 }

@@ -11,6 +11,8 @@ import { ROOT } from './repository.ts';
 const CHILDREN = join(ROOT, 'test/process/children');
 /** Whether this process may mount, change its user and so on. */
 export const SUPERUSER = process.getuid?.() === 0;
+/** How many times as long the tests run that run for as long as one likes; VARVE_LAB in the environment. */
+export const LAB = Math.max(1, Number(process.env['VARVE_LAB'] ?? 1) || 1);
 /** A user without rights. */
 export const NOBODY = 65534;
 
