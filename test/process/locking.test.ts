@@ -1,9 +1,11 @@
 /**
- * Two processes and one directory: only one of them writes, the other learns who does, and death frees the directory.
+ * Several processes and one directory: only one of them writes, the others learn who does, and death frees the
+ * directory.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RecordLog } from '../../host/index.ts';
-import { start, temporary } from '../support/processes.ts';
+import { LAB, start, temporary } from '../support/processes.ts';
+import type { Child } from '../support/real-storage.ts';
 import { keyOf, payloadOf } from './children/records.mjs';
 
 let place: ReturnType<typeof temporary>;
@@ -59,6 +61,84 @@ describe('a directory that another process has open for writing', () => {
     const log = await RecordLog.open(directory);
     expect(log.lastLsn).toBe(3);
     expect(log.recovery).toMatchObject({ closedCleanly: true, outcome: 'whole', scannedRecords: 0 });
+    await log.close();
+  });
+});
+
+interface Answer { readonly won?: number; readonly code?: string; readonly pid?: number }
+interface Turns { readonly turns: number; readonly refusals: number; readonly codes: string[]; readonly pids: number[] }
+
+describe('many processes that open one directory at the same moment', () => {
+  const CONTENDERS = 5;
+  const ROUNDS = 30 * LAB;
+  const TURNS = 25 * LAB;
+
+  async function startMany(count: number): Promise<Child[]> {
+    const children = Array.from({ length: count }, () => start('contender', [place.file('log')]));
+    for (const child of children) expect(await child.told()).toBe('ready');
+    return children;
+  }
+
+  async function endAll(children: readonly Child[]): Promise<void> {
+    for (const { process: each } of children) each.send({ end: true });
+    for (const { ended } of children) expect(await ended).toEqual([0, null]);
+  }
+
+  it('have one winner each time, and the others are told of a process that was the owner', async () => {
+    const contenders = await startMany(CONTENDERS);
+    const winners: number[] = [];
+    let named = 0;
+    for (let round = 0; round < ROUNDS; round++) {
+      const at = Date.now() + 4;
+      for (const { process: each } of contenders) each.send({ at });
+      const answers = await Promise.all(contenders.map((child) => child.told())) as Answer[];
+      const won = answers.filter((answer) => answer.won !== undefined);
+      expect(won, `round ${round}`).toHaveLength(1);
+      winners.push(won[0]!.won!);
+      for (const { code, pid } of answers.filter((answer) => answer.won === undefined)) {
+        expect(code).toBe('ERR_VARVE_LOCKED');
+        // The winner's name may not stand there yet; then the one that was killed before it may still.
+        if (pid !== undefined) expect(winners.slice(-2)).toContain(pid);
+        named += pid === winners.at(-1) ? 1 : 0;
+      }
+      const index = contenders.findIndex(({ process: { pid } }) => pid === winners.at(-1));
+      const winner = contenders[index]!;
+      if (round % 3 === 0) {
+        winner.process.kill('SIGKILL');
+        await winner.ended;
+        [contenders[index]] = await startMany(1) as [Child];
+      } else {
+        winner.process.send({ release: true });
+        expect(await winner.told()).toEqual({ released: true });
+      }
+    }
+    await endAll(contenders);
+    expect(new Set(winners).size).toBeGreaterThan(2);
+    expect(named).toBeGreaterThan(ROUNDS * (CONTENDERS - 1) / 2);
+  });
+
+  it('never write at the same time, however fast they take turns', { timeout: 30_000 * LAB }, async () => {
+    const contenders = await startMany(3);
+    for (const { process: each } of contenders) each.send({ turns: TURNS });
+    const told = await Promise.all(contenders.map((child) => child.told())) as Turns[];
+    const pids = contenders.map((child) => child.process.pid!);
+    for (const each of told) {
+      expect(each.codes.filter((code) => code !== 'ERR_VARVE_LOCKED')).toEqual([]);
+      expect(each.pids.filter((pid) => !pids.includes(pid))).toEqual([]);
+    }
+    await endAll(contenders);
+    expect(told.reduce((sum, { refusals }) => sum + refusals, 0)).toBeGreaterThan(TURNS);
+
+    const log = await RecordLog.open(place.file('log'), { readOnly: true });
+    let owner: string | undefined;
+    let turns = 0;
+    for (const { lsn, payload } of log) {
+      const [word, pid] = new TextDecoder().decode(payload).split(' ');
+      expect(word === 'begin' ? undefined : pid, `the owner at record ${lsn}`).toBe(owner);
+      owner = word === 'end' ? undefined : pid;
+      turns += word === 'end' ? 1 : 0;
+    }
+    expect(turns).toBe(3 * TURNS);
     await log.close();
   });
 });
