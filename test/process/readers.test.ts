@@ -6,12 +6,19 @@ import { chmodSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RecordLog } from '../../host/index.ts';
-import { cannot, listing, NOBODY, pause, start, SUPERUSER, temporary } from '../support/processes.ts';
+import { cannot, LAB, listing, NOBODY, pause, start, SUPERUSER, temporary } from '../support/processes.ts';
+import { Random, seedFromEnvironment } from '../support/random.ts';
+import type { Child } from '../support/real-storage.ts';
 
 interface Seen {
-  reads: number; scanned: number; overtaken: number; shrinks: number; openings: number; wrong: string[];
+  reads: number; scanned: number; overtaken: number; shrinks: number; cutsSeen: number; openings: number;
+  wrong: string[];
 }
-interface Tally { appended: number; cuts: number; drops: number; rotations: number; openings: number; lastLsn: number }
+interface Tally { appended: number; large: number; cuts: number; drops: number; rotations: number; openings: number; lastLsn: number }
+
+const SEED = seedFromEnvironment() ?? 20240609;
+/** Writers that are killed one after the other. */
+const LIVES = 12 * LAB;
 
 let place: ReturnType<typeof temporary>;
 beforeEach(() => { place = temporary(); });
@@ -21,7 +28,7 @@ afterEach(() => {
 });
 
 describe('readers beside a writer', () => {
-  it('see only what was appended, whatever the writer does, and never die', async () => {
+  it('see only what was appended, whatever the writer does, and never die', { timeout: 30_000 * LAB }, async () => {
     const directory = place.file('log');
     const writer = start('busy-writer', [directory, 4711]);
     expect(await writer.told()).toBe('open');
@@ -31,7 +38,7 @@ describe('readers beside a writer', () => {
       start('reader', [directory, 34, 0]),
     ];
     for (const reader of readers) expect(await reader.told()).toBe('open');
-    await pause(4000);
+    await pause(4000 * LAB);
     for (const reader of readers) reader.process.send('stop');
     const seen = await Promise.all(readers.map((reader) => reader.told())) as Seen[];
     writer.process.send('stop');
@@ -50,6 +57,32 @@ describe('readers beside a writer', () => {
     expect(log.lastLsn).toBe(tally.lastLsn);
     expect(log.check().outcome).toBe('ok');
     await log.close();
+  });
+
+  it('see a log that only grows or is cut, while one writer after the other is killed', { timeout: 30_000 * LAB }, async () => {
+    const directory = place.file('log');
+    const random = new Random(SEED);
+    const readers: Child[] = [];
+    for (let life = 0; life < LIVES; life++) {
+      // Each life counts its cuts from a number that none before has reached.
+      const writer = start('busy-writer', [directory, random.next(), life * 10000]);
+      expect(await writer.told()).toBe('open');
+      if (life === 0) readers.push(start('reader', [directory, 56, 1 << 30]), start('reader', [directory, 78, 0]));
+      await pause(random.integer(250));
+      writer.process.kill('SIGKILL');
+      expect(await writer.ended).toEqual([null, 'SIGKILL']);
+      // Some readers look at what a dead writer has left.
+      await pause(random.integer(40));
+    }
+    for (const reader of readers) {
+      expect(await reader.told()).toBe('open');
+      reader.process.send('stop');
+      const seen = await reader.told() as Seen;
+      expect(await reader.ended).toEqual([0, null]);
+      expect(seen.wrong.slice(0, 5), `VARVE_SEED=${SEED}`).toEqual([]);
+      expect(seen.reads).toBeGreaterThan(100);
+      expect(seen.cutsSeen).toBeGreaterThan(0);
+    }
   });
 
   it('work where they may not write, and leave names, sizes and times of all files alone', async (context) => {

@@ -2,15 +2,16 @@
  * A writer beside which others read: appends, rotates, truncates, closes and opens again, until it is told to stop.
  * Each payload says which record it is and after how many cuts it was appended.
  *
- * Arguments: directory, seed. Tells every opening, and at the end how often it has done what.
+ * Arguments: directory, seed, and how many cuts there may have been before. Tells its first opening, and at the end how
+ * often it has done what.
  */
 import { setImmediate } from 'node:timers/promises';
 import { RecordLog } from '../../../dist/esm/index.js';
 import { integers } from './records.mjs';
 
-const [directory, seed] = process.argv.slice(2);
+const [directory, seed, cutsBefore = 0] = process.argv.slice(2);
 const below = integers(Number(seed));
-const tally = { appended: 0, cuts: 0, drops: 0, rotations: 0, openings: 0, lastLsn: 0 };
+const tally = { appended: 0, large: 0, cuts: 0, drops: 0, rotations: 0, openings: 0, lastLsn: 0 };
 const order = { stop: false };
 process.on('message', () => { order.stop = true; });
 // A test that has failed is not waited for.
@@ -18,15 +19,18 @@ process.on('disconnect', () => process.exit());
 
 function payload(lsn) {
   const filler = String(lsn % 10).repeat(lsn * 7 % 400);
-  return `${lsn} ${tally.cuts} ${filler}`;
+  return `${lsn} ${Number(cutsBefore) + tally.cuts} ${filler}`;
 }
 
 function append(log) {
-  const count = 1 + below(40);
+  // Some batches are so large that they take another way into the file.
+  const large = below(40) === 0;
+  const count = large ? 400 + below(1600) : 1 + below(40);
   const first = log.lastLsn + 1;
-  if (below(3) === 0) log.appendBatch(Array.from({ length: count }, (_, i) => payload(first + i)));
+  if (large || below(3) === 0) log.appendBatch(Array.from({ length: count }, (_, i) => payload(first + i)));
   else for (let i = 0; i < count; i++) log.append(payload(first + i));
   tally.appended += count;
+  tally.large += large ? 1 : 0;
 }
 
 function act(log) {

@@ -11,9 +11,12 @@ import { integers } from './records.mjs';
 const [directory, seed, mappedBytesMax] = process.argv.slice(2);
 const below = integers(Number(seed));
 const text = new TextDecoder();
-const seen = { reads: 0, scanned: 0, overtaken: 0, shrinks: 0, openings: 0, wrong: [] };
+const seen = { reads: 0, scanned: 0, overtaken: 0, shrinks: 0, cutsSeen: 0, openings: 0, wrong: [] };
 const order = { stop: false };
 let lastLsn = 0;
+/** Cuts that the record there has seen; when the log shrinks, the record behind its new end must have seen more. */
+let lastCuts = -1;
+let shrunk;
 process.on('message', () => { order.stop = true; });
 // A test that has failed is not waited for.
 process.on('disconnect', () => process.exit());
@@ -37,10 +40,10 @@ function tolerate(what, read) {
 }
 
 function readOne(log) {
-  const { firstLsn, lastLsn: to } = log;
-  if (to < firstLsn) return;
-  const lsn = firstLsn + below(to - firstLsn + 1);
-  tolerate(`read ${lsn}`, () => {
+  tolerate('read', () => {
+    const { firstLsn, lastLsn: to } = log;
+    if (to < firstLsn) return;
+    const lsn = firstLsn + below(to - firstLsn + 1);
     const record = log.read(lsn, { view: below(2) === 0 });
     if (record.lsn !== lsn) seen.wrong.push(`read ${lsn} gave ${record.lsn}`);
     cutsOf(record);
@@ -67,12 +70,23 @@ function scanSome(log) {
   });
 }
 
-/** Whether the log grew, by what is known of it. */
+/** Looks how long the log is: it only grows, but for cuts. */
 function look(log) {
   tolerate('lastLsn', () => {
     const now = log.lastLsn;
-    if (now < lastLsn) seen.shrinks++;
+    if (now < lastLsn) {
+      seen.shrinks++;
+      shrunk ??= { lsn: now + 1, cuts: lastCuts };
+    }
     lastLsn = now;
+    if (now >= log.firstLsn) lastCuts = cutsOf(log.read(now));
+    if (shrunk === undefined || now < shrunk.lsn) return;
+    if (shrunk.lsn >= log.firstLsn) {
+      const cuts = cutsOf(log.read(shrunk.lsn));
+      if (cuts <= shrunk.cuts) seen.wrong.push(`record ${shrunk.lsn} was gone without a cut: ${cuts}, ${shrunk.cuts}`);
+      seen.cutsSeen++;
+    }
+    shrunk = undefined;
   });
 }
 
