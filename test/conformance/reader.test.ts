@@ -99,6 +99,29 @@ onEach('reading beside a writer', (make) => {
     expect(textsOf(reader)).toEqual(['first', 'L'.repeat(100_000)]);
   });
 
+  it('sees that record where it looks just before the empty segment goes', async () => {
+    const fixture = make();
+    const { storage } = fixture;
+    if (storage === undefined) return;
+    const writer = await fixture.open({ segmentBytes: 65536 });
+    writer.append('first');
+    writer.rotate();
+    fixture.refresh();
+    const reader = fixture.openReader();
+    const remove = storage.remove.bind(storage);
+    let looks = 0;
+    storage.remove = (path) => {
+      fixture.refresh();
+      expect(reader.lastLsn).toBe(1);
+      looks++;
+      remove(path);
+    };
+    writer.append('large'.repeat(30000));
+    fixture.refresh();
+    expect(textOf(reader.read(2))).toBe('large'.repeat(30000));
+    expect(looks).toBe(1);
+  });
+
   it('outlives writers: sees what the next one appends and cuts', async () => {
     const fixture = make();
     const first = await fixture.open({ segmentBytes: 65536 });
