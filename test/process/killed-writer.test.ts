@@ -15,7 +15,7 @@ const KILLS = 50 * LAB;
 const LANES = 2;
 /** Operations, each of which must be hit by so many kills, for which there may be so many. */
 const OPERATIONS = [
-  'append', 'batch', 'large', 'sync', 'rotate', 'truncateAfter', 'truncateBefore', 'close', 'open',
+  'append', 'batch', 'large', 'sync', 'rotate', 'truncateAfter', 'truncateBefore', 'retain', 'close', 'open',
 ];
 const HITS_MIN = 3 * LAB;
 const KILLS_MAX = 40 * LAB;

@@ -11,8 +11,8 @@ import { Random, seedFromEnvironment } from '../support/random.ts';
 import type { Child } from '../support/real-storage.ts';
 
 interface Seen {
-  reads: number; scanned: number; overtaken: number; shrinks: number; cutsSeen: number; openings: number;
-  wrong: string[];
+  reads: number; scanned: number; followed: number; overtaken: number; shrinks: number; cutsSeen: number;
+  openings: number; wrong: string[];
 }
 interface Tally { appended: number; large: number; cuts: number; drops: number; rotations: number; openings: number; lastLsn: number }
 
@@ -49,6 +49,7 @@ describe('readers beside a writer', () => {
       expect(each.wrong.slice(0, 5)).toEqual([]);
       expect(each.reads).toBeGreaterThan(100);
       expect(each.scanned).toBeGreaterThan(100);
+      expect(each.followed).toBeGreaterThan(100);
       expect(each.shrinks).toBeLessThanOrEqual(tally.cuts);
     }
     // Had the writer done little, this would show little.
@@ -81,6 +82,7 @@ describe('readers beside a writer', () => {
       expect(await reader.ended).toEqual([0, null]);
       expect(seen.wrong.slice(0, 5), `VARVE_SEED=${SEED}`).toEqual([]);
       expect(seen.reads).toBeGreaterThan(100);
+      expect(seen.followed).toBeGreaterThan(100);
       expect(seen.cutsSeen).toBeGreaterThan(0);
     }
   });

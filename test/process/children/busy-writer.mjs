@@ -49,7 +49,8 @@ function act(log) {
     // The first record after a cut says so, before any reader can take the cut for a loss.
     log.append(payload(lsn + 1));
   } else if (what < 97) {
-    log.truncateBefore(Math.max(1, log.lastLsn - 500 - below(500)));
+    if (below(2) === 0) log.truncateBefore(Math.max(1, log.lastLsn - 500 - below(500)));
+    else log.retain({ maxBytes: 131072 + below(262144) });
     tally.drops++;
   } else {
     return false;

@@ -11,7 +11,7 @@ import { integers } from './records.mjs';
 const [directory, seed, mappedBytesMax] = process.argv.slice(2);
 const below = integers(Number(seed));
 const text = new TextDecoder();
-const seen = { reads: 0, scanned: 0, overtaken: 0, shrinks: 0, cutsSeen: 0, openings: 0, wrong: [] };
+const seen = { reads: 0, scanned: 0, followed: 0, overtaken: 0, shrinks: 0, cutsSeen: 0, openings: 0, wrong: [] };
 const order = { stop: false };
 let lastLsn = 0;
 /** Cuts that the record there has seen; when the log shrinks, the record behind its new end must have seen more. */
@@ -90,12 +90,38 @@ function look(log) {
   });
 }
 
+/** Follows the log from its end until it is closed, and begins again where the writer has cut off what it had seen. */
+async function follow(log) {
+  while (!log.closed) {
+    try {
+      let last;
+      for await (const record of log.follow({ from: log.lastLsn + 1 })) {
+        const cuts = cutsOf(record);
+        if (last !== undefined && (record.lsn !== last.lsn + 1 || cuts < last.cuts)) {
+          seen.wrong.push(`the follower came from ${last.lsn} to ${record.lsn}, from ${last.cuts} cuts to ${cuts}`);
+        }
+        last = { lsn: record.lsn, cuts };
+        seen.followed++;
+      }
+    } catch (error) {
+      if (error.code === 'ERR_VARVE_CLOSED') return;
+      // Between `lastLsn` and the follower's beginning the log may be cut, too.
+      if (['ERR_VARVE_TRUNCATED', 'ERR_VARVE_OUT_OF_RANGE'].includes(error.code)) seen.overtaken++;
+      else seen.wrong.push(`follow: ${error.code} ${error.stack}`);
+    }
+    await setImmediate();
+  }
+}
+
 while (!order.stop) {
   let log;
   tolerate('open', () => {
     log = RecordLog.openSync(directory, { readOnly: true, mappedBytesMax: Number(mappedBytesMax) });
   });
   if (log === undefined) continue;
+  // While nobody writes, what a dead writer was just cutting may show once more.
+  if (log.recovery.outcome === 'truncate') shrunk = undefined;
+  const following = follow(log);
   if (seen.openings++ === 0) process.send('open');
   const turns = below(400);
   for (let turn = 0; turn < turns && !order.stop; turn++) {
@@ -106,6 +132,7 @@ while (!order.stop) {
   }
   if (order.stop) scanSome(log);
   await log.close();
+  await following;
 }
 process.send(seen);
 process.disconnect();

@@ -92,8 +92,8 @@ OPERATIONS.open = OPERATIONS.close;
 
 /** How often each comes up, of a hundred. */
 const SHARES = [
-  ['append', 70], ['batch', 12], ['sync', 4], ['rotate', 4], ['large', 1], ['truncateAfter', 4], ['truncateBefore', 2],
-  ['close', 1],
+  ['append', 70], ['batch', 12], ['sync', 4], ['rotate', 4], ['large', 1], ['truncateAfter', 4], ['truncateBefore', 1],
+  ['retain', 1], ['close', 1],
 ];
 
 function any() {
