@@ -248,17 +248,21 @@ export class LogReader {
   /** A generation may rise without a loss: where a torn tail went that no reader had seen. */
   private reloadAfterCut(): void {
     const { firstLsn, lastLsn } = this;
-    const epoch = this.epochBefore(lastLsn);
-    this.reload();
-    if (this.firstLsn > firstLsn) this.notice('retain');
-    const kept = lastLsn < this.firstLsn || (lastLsn <= this.lastLsn && this.epochOf(lastLsn) === epoch);
-    if (!kept) this.notice('truncate');
-  }
-
-  /** The epoch of the last record known before a cut, whose frame may be gone by now. */
-  private epochBefore(lastLsn: number): number | undefined {
     const { last } = this.segments;
-    return last !== undefined && last.lastLsn === lastLsn ? last.epoch : undefined;
+    // The frame of the last record known before may be gone by now.
+    const epoch = last?.lastLsn === lastLsn ? last.epoch : undefined;
+    let kept: boolean | undefined;
+    for (let attempt = 1; kept === undefined; attempt++) {
+      this.reload();
+      try {
+        kept = lastLsn < this.firstLsn || (lastLsn <= this.lastLsn && this.epochOf(lastLsn) === epoch);
+      } catch (error) {
+        // A segment that was loaded a moment ago may be gone when its frames are looked at.
+        if (!isMoved(error) || attempt === ATTEMPTS) throw error;
+      }
+    }
+    if (this.firstLsn > firstLsn) this.notice('retain');
+    if (!kept) this.notice('truncate');
   }
 
   /** The epoch of a record; `undefined` where it is not there. */

@@ -99,6 +99,37 @@ onEach('reading beside a writer', (make) => {
     expect(textsOf(reader)).toEqual(['first', 'L'.repeat(100_000)]);
   });
 
+  it('looks again where a segment that a cut has spared is dropped before it is looked into', async () => {
+    const fixture = make();
+    if (fixture.disk === undefined) return;
+    const writer = await fixture.open({ segmentBytes: 65536 });
+    appendAll(writer, texts(5));
+    writer.rotate();
+    writer.syncNow();
+    fixture.refresh();
+    const storage = fixture.disk.storage();
+    const open = storage.open.bind(storage);
+    let opened = -Infinity;
+    storage.open = (path, access) => {
+      // The first look is at its header and footer.
+      if (path.endsWith('01.seg') && ++opened === 2) writer.truncateBefore(6);
+      return open(path, access);
+    };
+    const reader = fixture.openReader({ storage, mappedBytesMax: 0 });
+    const events: string[] = [];
+    reader.on('truncate', () => events.push('truncate')).on('retain', () => events.push('retain'));
+    expect(reader.lastLsn).toBe(5);
+    appendAll(writer, texts(5, 20, 6));
+    writer.truncateAfter(8);
+    fixture.refresh();
+    opened = 0;
+    expect([reader.firstLsn, reader.lastLsn]).toEqual([6, 8]);
+    expect(opened).toBe(2);
+    await new Promise(setImmediate);
+    expect(events).toEqual(['retain']);
+    expect(textsOf(reader)).toEqual(texts(3, 20, 6));
+  });
+
   it('sees that record where it looks just before the empty segment goes', async () => {
     const fixture = make();
     const { storage } = fixture;
