@@ -7,12 +7,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Child } from './real-storage.ts';
 import { ROOT } from './repository.ts';
+import { laboratoryFactor } from './tally.ts';
 
 const CHILDREN = join(ROOT, 'test/process/children');
 /** Whether this process may mount, change its user and so on. */
 export const SUPERUSER = process.getuid?.() === 0;
-/** How many times as long the tests run that run for as long as one likes; VARVE_LAB in the environment. */
-export const LAB = Math.max(1, Number(process.env['VARVE_LAB'] ?? 1) || 1);
+/** How much longer than in a plain run the tests of this directory may take, and how often they repeat. */
+export const LAB = Math.max(1, laboratoryFactor());
 /** A user without rights. */
 export const NOBODY = 65534;
 
