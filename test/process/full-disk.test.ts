@@ -2,11 +2,13 @@
  * A disk that is full and a file-size limit: typed errors and no signal, everything that was appended stays readable,
  * nothing is left lying around, and writing goes on once there is room again.
  */
-import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type LogRecord, RecordLog } from '../../host/index.ts';
+import { Mounts } from '../support/mounts.ts';
 import { cannot, start, startBehind, temporary } from '../support/processes.ts';
 import type { Child } from '../support/real-storage.ts';
+import { payloadOf } from './children/records.mjs';
 
 interface Answer {
   result: string | { code: string; kind: string; message: string } | number;
@@ -25,39 +27,31 @@ async function step(child: Child, name: string): Promise<Answer> {
   return answer;
 }
 
+function isRight({ lsn, payload }: LogRecord): boolean {
+  return Buffer.compare(payload, payloadOf(lsn, 0)) === 0;
+}
+
 /** Does steps that must give these results. */
 async function steps(child: Child, expected: readonly (readonly [name: string, result: unknown])[]): Promise<void> {
   for (const [name, result] of expected) {
     const answer = await step(child, name);
-    if (typeof result === 'string') expect([name, answer.result]).toEqual([name, result]);
+    if (typeof result !== 'object') expect([name, answer.result]).toEqual([name, result]);
     else expect(answer.result, name).toMatchObject(result as object);
     expect(answer.poisoned, `poisoned after ${name}`).toBe(false);
   }
 }
 
 let place: ReturnType<typeof temporary>;
-let mounted: string | undefined;
-beforeEach(() => {
-  place = temporary();
-  mounted = undefined;
-});
+const mounts = new Mounts();
+beforeEach(() => { place = temporary(); });
 afterEach(() => {
-  if (mounted !== undefined) spawnSync('umount', ['-l', mounted]);
+  mounts.remove();
   place.remove();
 });
 
-/** Mounts a disk of so many bytes; the reason where that cannot be done. */
-function mountSmall(bytes: number): string | undefined {
-  const path = place.file('disk');
-  mkdirSync(path);
-  const { status, stderr, error } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', path]);
-  if (status === 0) mounted = path;
-  return status === 0 ? undefined : `no disk can be mounted: ${error?.message ?? String(stderr).trim()}`;
-}
-
 describe('a full disk', () => {
   it('refuses appends with a code, and goes on when there is room again, at once and after opening anew', async (context) => {
-    const reason = mountSmall(4 << 20);
+    const reason = mounts.disk(place.file('disk'), 4 << 20);
     if (reason !== undefined) return cannot(context, reason);
     const ballast = place.file('disk', 'ballast');
     writeFileSync(ballast, new Uint8Array(2 << 20));
@@ -88,8 +82,52 @@ describe('a full disk', () => {
     expect(await child.ended).toEqual([0, null]);
   });
 
+  it('stops no reader, and once there is room, opening again loses nothing', async (context) => {
+    const reason = mounts.disk(place.file('disk'), 6 << 20);
+    if (reason !== undefined) return cannot(context, reason);
+    const ballast = place.file('disk', 'ballast');
+    writeFileSync(ballast, new Uint8Array(2 << 20));
+    const directory = place.file('disk', 'log');
+    const child = start('filler', [directory, SEGMENT_BYTES]);
+    await child.told();
+    await steps(child, [['open', 'open'], ['append', 'appended']]);
+    // One that was there before, one that looks for the first time when nothing fits any more, and one that follows.
+    const early = RecordLog.openSync(directory, { readOnly: true, mappedBytesMax: 0 });
+    const follower = early.follow();
+    await steps(child, [['fill', FULL], ['staged', FULL], ['batch', FULL], ['rotate', FULL]]);
+    const { appended } = await step(child, 'sync');
+    const late = RecordLog.openSync(directory, { readOnly: true });
+    for (const reader of [early, late]) {
+      expect([reader.lastLsn, reader.durableLsn]).toEqual([appended, appended]);
+      expect([...reader].every(isRight)).toBe(true);
+    }
+    for (let lsn = 1; lsn <= appended; lsn++) {
+      const { value } = await follower.next();
+      expect(value!.lsn).toBe(lsn);
+      expect(isRight(value!)).toBe(true);
+    }
+
+    // The process dies on the full disk, and there is room again before the next one opens.
+    child.process.kill('SIGKILL');
+    await child.ended;
+    rmSync(ballast);
+    const next = start('filler', [directory, SEGMENT_BYTES]);
+    await next.told();
+    await steps(next, [['open', 'open'], ['adopt', appended], ['append', 'appended'], ['staged', 'appended']]);
+    await steps(next, [['fill', FULL], ['verify', 'right'], ['sync', 'synced'], ['close', 'closed']]);
+    const last = await step(next, 'reader');
+    expect(last.appended).toBeGreaterThan(appended + 20);
+    for (const reader of [early, late]) {
+      expect(reader.lastLsn).toBe(last.appended);
+      expect([...reader].every(isRight)).toBe(true);
+      await reader.close();
+    }
+    next.process.send('end');
+    expect(await next.ended).toEqual([0, null]);
+  });
+
   it('of no bytes at all makes opening fail with a code, and leaves no half-made store', async (context) => {
-    const reason = mountSmall(1 << 20);
+    const reason = mounts.disk(place.file('disk'), 1 << 20);
     if (reason !== undefined) return cannot(context, reason);
     const ballast = place.file('disk', 'ballast');
     const directory = place.file('disk', 'log');
@@ -108,7 +146,7 @@ describe('a full disk', () => {
   });
 
   it('does not kill a writer that stands on it, whose log then opens whole', async (context) => {
-    const reason = mountSmall(2 << 20);
+    const reason = mounts.disk(place.file('disk'), 2 << 20);
     if (reason !== undefined) return cannot(context, reason);
     const directory = place.file('disk', 'log');
     const child = start('filler', [directory, SEGMENT_BYTES]);

@@ -2,8 +2,8 @@
  * Fills a disk, or what a limit leaves of it, with a log, and says at each step what happened. The parent takes turns:
  * each message is a step to do.
  *
- * Arguments: directory, bytes of a segment. Steps: open, reader, fill, append, large, batch, rotate, sync, verify,
- * close, end.
+ * Arguments: directory, bytes of a segment. Steps: open, reader, adopt, fill, append, staged, large, batch, rotate, sync,
+ * verify, close, end.
  */
 import { readdirSync } from 'node:fs';
 import { RecordLog, VarveError } from '../../../dist/esm/index.js';
@@ -45,6 +45,17 @@ const STEPS = {
   },
   append: () => {
     add();
+    return 'appended';
+  },
+  /** Counts what an earlier process has appended as its own. */
+  adopt: () => {
+    appended = log.lastLsn;
+    return appended;
+  },
+  /** A batch that is put together outside of the file; it fits into a segment. */
+  staged: () => {
+    const records = Array.from({ length: 70 }, (_, i) => ({ payload: payloadOf(appended + 1 + i, 0) }));
+    appended = log.appendBatch(records).lastLsn;
     return 'appended';
   },
   large: () => log.append(new Uint8Array(8 << 20)),
