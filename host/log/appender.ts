@@ -78,8 +78,6 @@ export abstract class Appender {
   /** Names that were made in the directory, and how many of them a sync has covered. */
   protected namesMade = 0;
   protected namesSynced = 0;
-  /** Whether a segment without a record went, and the next has not taken its name yet. */
-  private emptyDropped = false;
   protected readonly waker: Waker;
 
   constructor(context: LogContext, pool: SegmentPool, recovered: Recovered, segmentBytes: number) {
@@ -313,9 +311,6 @@ export abstract class Appender {
     }
     this.segments.push(next);
     this.adopt(next, this.pool.view(next), 0);
-    // A reader must not wait for records in the file that went, whenever it opened that: only now nobody can any more.
-    if (this.emptyDropped) this.page.generation += 2;
-    this.emptyDropped = false;
     this.segmentSealed();
   }
 
@@ -328,7 +323,9 @@ export abstract class Appender {
     const last = this.segments.last!;
     this.unsynced.delete(last);
     this.segments.drop(last);
-    this.emptyDropped = true;
+    // A reader that has the old file must not wait for records in it; from here on nobody can open it any more.
+    this.context.storage.remove(last.path);
+    this.page.generation += 2;
   }
 
   /** Makes the file of a segment, allocated and with its header; leaves nothing behind where that fails. */
