@@ -1,6 +1,6 @@
 /**
- * `varve import dwal` that is killed at random moments: what was in the log before is there, whole batches of the import
- * follow it and nothing else, and importing again works or is refused as the manual says.
+ * `varve import dwal` that is killed at random moments: what was in the log before is there, whole batches of the
+ * import follow it and nothing else, and importing again works or is refused as the manual says.
  */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';

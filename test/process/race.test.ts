@@ -1,7 +1,7 @@
 /**
- * A race for the watermark: a writer and two readers, each a process of its own, on one segment at full speed. No record
- * is seen that is not whole, and the words of CONTROL fit together at every moment. The canary moves the watermark
- * before the record is there, and is caught.
+ * A race for the watermark: a writer and two readers, each a process of its own, on one segment at full speed. No
+ * record is seen that is not whole, and the words of CONTROL fit together at every moment. The canary moves the
+ * watermark before the record is there, and is caught.
  *
  * On x86 the processor keeps the order of stores, so what is tried here is the order in which they are made, and not
  * what a weaker memory would do to it: that the stores are atomic ones shows in test/memory-order.test.ts.

@@ -42,7 +42,7 @@ describe('readers on a file system that can only be read', () => {
     }
   });
 
-  it.each(['closed', 'killed'])('read what a writer has left that was %s, and writers are refused', async (end, context) => {
+  it.for(['closed', 'killed'])('read what a writer that was %s has left; writers are refused', async (end, context) => {
     const reason = mounts.disk(place.file('disk'), 16 << 20);
     if (reason !== undefined) return cannot(context, reason);
     const directory = place.file('disk', 'log');

@@ -14,7 +14,9 @@ interface Seen {
   reads: number; scanned: number; followed: number; overtaken: number; shrinks: number; cutsSeen: number;
   openings: number; wrong: string[];
 }
-interface Tally { appended: number; large: number; cuts: number; drops: number; rotations: number; openings: number; lastLsn: number }
+interface Tally {
+  appended: number; large: number; cuts: number; drops: number; rotations: number; openings: number; lastLsn: number;
+}
 
 const SEED = seedFromEnvironment() ?? 20240609;
 /** Writers that are killed one after the other. */

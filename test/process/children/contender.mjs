@@ -1,7 +1,7 @@
 /**
  * One of many that want to write in the same directory. Told `{at}`, it tries to open at that moment and tells who
- * has won; told `{release}`, it closes; told `{turns}`, it opens, appends and closes as fast as it can, so many times; told
- * `{end}`, it ends.
+ * has won; told `{release}`, it closes; told `{turns}`, it opens, appends and closes as fast as it can, so many times;
+ * told `{end}`, it ends.
  *
  * Arguments: directory.
  */

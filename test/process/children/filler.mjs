@@ -2,8 +2,8 @@
  * Fills a disk, or what a limit leaves of it, with a log, and says at each step what happened. The parent takes turns:
  * each message is a step to do.
  *
- * Arguments: directory, bytes of a segment. Steps: open, reader, adopt, fill, append, staged, large, batch, rotate, sync,
- * verify, close, end.
+ * Arguments: directory, bytes of a segment. Steps: open, reader, adopt, fill, append, staged, large, batch, rotate,
+ * sync, verify, close, end.
  */
 import { readdirSync } from 'node:fs';
 import { RecordLog, VarveError } from '../../../dist/esm/index.js';

@@ -2,8 +2,8 @@
  * Fills one segment with records as fast as it can, single and in batches, with a sync now and then. It begins when
  * it is told to, writes so many bytes at least, and goes on until the readers have seen enough or the segment is full.
  *
- * Arguments: directory, bytes of the segment, bytes at least, seed, order. The order `early` is wrong: it moves the watermark before the
- * record is there, so that a test can show that the readers would notice.
+ * Arguments: directory, bytes of the segment, bytes at least, seed, order. The order `early` is wrong: it moves the
+ * watermark before the record is there, so that a test can show that the readers would notice.
  */
 import { once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
