@@ -10,12 +10,12 @@ import { frame } from '../support/dwal.ts';
 import { LAB, pause, temporary } from '../support/processes.ts';
 import { Random, seedFromEnvironment } from '../support/random.ts';
 import { until } from '../support/real-storage.ts';
-import { newTally } from '../support/tally.ts';
+import { newTally, scaled } from '../support/tally.ts';
 
 const SEED = seedFromEnvironment() ?? 20240611;
 /** Kills that must have left a part of the import, and how many there may be for that. */
-const PARTS_MIN = 3 * LAB;
-const KILLS_MAX = 40 * LAB;
+const PARTS_MIN = scaled(3);
+const KILLS_MAX = scaled(100);
 const RECORDS = 800;
 const RECORD_BYTES = 40000;
 /** An import appends runs of at most 1 MiB, each an atomic batch. */

@@ -3,39 +3,51 @@
  * batches are whole; nothing is there that nobody appended. Readers see the same before anybody recovers.
  */
 import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RecordLog } from '../../host/index.ts';
 import { Journal } from '../support/journal.ts';
 import { LAB, pause, start, temporary } from '../support/processes.ts';
 import { Random, seedFromEnvironment } from '../support/random.ts';
+import { newTally, scaled } from '../support/tally.ts';
 
 const SEED = seedFromEnvironment() ?? 20240607;
-const KILLS = 50 * LAB;
+const KILLS = scaled(50);
 /** Stores that are written side by side, to use both the disk and the processor. */
 const LANES = 2;
 /** Operations, each of which must be hit by so many kills, for which there may be so many. */
 const OPERATIONS = [
   'append', 'batch', 'large', 'sync', 'rotate', 'truncateAfter', 'truncateBefore', 'retain', 'close', 'open',
 ];
-const HITS_MIN = 3 * LAB;
-const KILLS_MAX = 40 * LAB;
+const HITS_MIN = scaled(3);
+const KILLS_MAX = scaled(100);
+
+const tally = newTally('killed writer');
+afterAll(() => { tally.report(); });
 
 let place: ReturnType<typeof temporary>;
 beforeEach(() => { place = temporary(); });
 afterEach(() => { place.remove(); });
 
-/** Takes in what a dead writer has noted, and compares the log with it, read-only and recovered. */
-function verify(directory: string, path: string, journal: Journal, recover: boolean): void {
+/**
+ * Takes in what a dead writer has noted, and compares the log with it, read-only and recovered; returns what the writer
+ * was doing.
+ */
+function verify(directory: string, path: string, journal: Journal): string {
   if (existsSync(path)) journal.apply(readFileSync(path, 'utf8'));
   rmSync(path, { force: true });
+  const { underWay = 'nothing', compared } = journal;
   const reader = RecordLog.openSync(directory, { readOnly: true });
   journal.compare(reader);
   reader.closeSync();
-  if (!recover) return;
   const writer = RecordLog.openSync(directory, { segmentBytes: 131072 });
   journal.compare(writer);
   expect(writer.check().outcome).toBe('ok');
   writer.closeSync();
+  tally.count('faults.kill');
+  tally.count(`killed in ${underWay}`);
+  tally.count('restarts');
+  tally.add('records', journal.compared - compared);
+  return underWay;
 }
 
 /** Kills a writer whose every second operation is `focus`, again and again; how often it hit which operation. */
@@ -54,11 +66,8 @@ async function killIn(focus: string): Promise<Map<string, number>> {
       await pause(random.integer(40));
       victim.process.kill('SIGKILL');
       expect(await victim.ended).toEqual([null, 'SIGKILL']);
-      journal.apply(readFileSync(path, 'utf8'));
-      rmSync(path);
-      const { underWay = 'nothing' } = journal;
+      const underWay = verify(directory, path, journal);
       hits.set(underWay, (hits.get(underWay) ?? 0) + 1);
-      verify(directory, path, journal, true);
     } catch (error) {
       (error as Error).message += ` [kill ${kill} in ${focus}, child seed ${seed}, VARVE_SEED=${SEED}]`;
       throw error;
@@ -81,7 +90,7 @@ async function lane(number: number): Promise<number> {
       await pause(random.integer(60));
       victim.process.kill('SIGKILL');
       expect(await victim.ended).toEqual([null, 'SIGKILL']);
-      verify(directory, path, journal, true);
+      verify(directory, path, journal);
     } catch (error) {
       (error as Error).message += ` [kill ${kill} of lane ${number}, child seed ${seed}, VARVE_SEED=${SEED}]`;
       throw error;
@@ -116,7 +125,7 @@ describe('a writer killed at random moments', () => {
       victim.process.kill('SIGKILL');
       await victim.ended;
       // Nobody recovers in between but the next victim.
-      if (kill % 3 === 2) verify(directory, path, journal, true);
+      if (kill % 3 === 2) verify(directory, path, journal);
     }
   });
 });

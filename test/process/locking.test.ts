@@ -2,11 +2,15 @@
  * Several processes and one directory: only one of them writes, the others learn who does, and death frees the
  * directory.
  */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RecordLog } from '../../host/index.ts';
 import { LAB, start, temporary } from '../support/processes.ts';
 import type { Child } from '../support/real-storage.ts';
+import { newTally, scaled } from '../support/tally.ts';
 import { keyOf, payloadOf } from './children/records.mjs';
+
+const tally = newTally('locking');
+afterAll(() => { tally.report(); });
 
 let place: ReturnType<typeof temporary>;
 beforeEach(() => { place = temporary(); });
@@ -70,8 +74,9 @@ interface Turns { readonly turns: number; readonly refusals: number; readonly co
 
 describe('many processes that open one directory at the same moment', () => {
   const CONTENDERS = 5;
-  const ROUNDS = 30 * LAB;
-  const TURNS = 25 * LAB;
+  const timeout = 30_000 * LAB;
+  const ROUNDS = scaled(30);
+  const TURNS = scaled(25);
 
   async function startMany(count: number): Promise<Child[]> {
     const children = Array.from({ length: count }, () => start('contender', [place.file('log')]));
@@ -84,7 +89,7 @@ describe('many processes that open one directory at the same moment', () => {
     for (const { ended } of children) expect(await ended).toEqual([0, null]);
   }
 
-  it('have one winner each time, and the others are told of a process that was the owner', async () => {
+  it('have one winner each time, and the others are told of a process that was the owner', { timeout }, async () => {
     const contenders = await startMany(CONTENDERS);
     const winners: number[] = [];
     let named = 0;
@@ -113,11 +118,13 @@ describe('many processes that open one directory at the same moment', () => {
       }
     }
     await endAll(contenders);
+    tally.add('races', ROUNDS);
+    tally.add('told of the owner', named);
     expect(new Set(winners).size).toBeGreaterThan(2);
     expect(named).toBeGreaterThan(ROUNDS * (CONTENDERS - 1) / 2);
   });
 
-  it('never write at the same time, however fast they take turns', { timeout: 30_000 * LAB }, async () => {
+  it('never write at the same time, however fast they take turns', { timeout }, async () => {
     const contenders = await startMany(3);
     for (const { process: each } of contenders) each.send({ turns: TURNS });
     const told = await Promise.all(contenders.map((child) => child.told())) as Turns[];
@@ -127,7 +134,9 @@ describe('many processes that open one directory at the same moment', () => {
       expect(each.pids.filter((pid) => !pids.includes(pid))).toEqual([]);
     }
     await endAll(contenders);
-    expect(told.reduce((sum, { refusals }) => sum + refusals, 0)).toBeGreaterThan(TURNS);
+    const refusals = told.reduce((sum, each) => sum + each.refusals, 0);
+    tally.add('refusals', refusals);
+    expect(refusals).toBeGreaterThan(TURNS);
 
     const log = await RecordLog.open(place.file('log'), { readOnly: true });
     let owner: string | undefined;

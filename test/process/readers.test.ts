@@ -4,11 +4,12 @@
  */
 import { chmodSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RecordLog } from '../../host/index.ts';
 import { cannot, LAB, listing, NOBODY, pause, start, SUPERUSER, temporary } from '../support/processes.ts';
 import { Random, seedFromEnvironment } from '../support/random.ts';
 import type { Child } from '../support/real-storage.ts';
+import { newTally, scaled } from '../support/tally.ts';
 
 interface Seen {
   reads: number; scanned: number; followed: number; overtaken: number; shrinks: number; cutsSeen: number;
@@ -20,7 +21,16 @@ interface Tally {
 
 const SEED = seedFromEnvironment() ?? 20240609;
 /** Writers that are killed one after the other. */
-const LIVES = 12 * LAB;
+const LIVES = scaled(12);
+
+const tally = newTally('readers beside writers');
+afterAll(() => { tally.report(); });
+
+/** Counts what a reader has checked. */
+function note(seen: Seen): void {
+  for (const name of ['reads', 'scanned', 'followed'] as const) tally.add('records', seen[name]);
+  tally.add('cuts seen', seen.cutsSeen);
+}
 
 let place: ReturnType<typeof temporary>;
 beforeEach(() => { place = temporary(); });
@@ -48,6 +58,7 @@ describe('readers beside a writer', () => {
     for (const child of [writer, ...readers]) expect(await child.ended).toEqual([0, null]);
 
     for (const each of seen) {
+      note(each);
       expect(each.wrong.slice(0, 5)).toEqual([]);
       expect(each.reads).toBeGreaterThan(100);
       expect(each.scanned).toBeGreaterThan(100);
@@ -74,6 +85,7 @@ describe('readers beside a writer', () => {
       await pause(random.integer(250));
       writer.process.kill('SIGKILL');
       expect(await writer.ended).toEqual([null, 'SIGKILL']);
+      tally.count('faults.kill');
       // Some readers look at what a dead writer has left.
       await pause(random.integer(40));
     }
@@ -82,6 +94,7 @@ describe('readers beside a writer', () => {
       reader.process.send('stop');
       const seen = await reader.told() as Seen;
       expect(await reader.ended).toEqual([0, null]);
+      note(seen);
       expect(seen.wrong.slice(0, 5), `VARVE_SEED=${SEED}`).toEqual([]);
       expect(seen.reads).toBeGreaterThan(100);
       expect(seen.followed).toBeGreaterThan(100);

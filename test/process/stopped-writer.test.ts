@@ -3,15 +3,19 @@
  * committed, nothing of them waits for it, and others can begin to read. Then it goes on as if nothing had been.
  */
 import { readFileSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RecordLog } from '../../host/index.ts';
 import { Journal } from '../support/journal.ts';
 import { LAB, pause, start, temporary } from '../support/processes.ts';
 import { Random, seedFromEnvironment } from '../support/random.ts';
 import { type Child, LINUX, until } from '../support/real-storage.ts';
+import { newTally, scaled } from '../support/tally.ts';
 
 const SEED = seedFromEnvironment() ?? 20240608;
-const STOPS = 25 * LAB;
+const STOPS = scaled(25);
+
+const tally = newTally('stopped writer');
+afterAll(() => { tally.report(); });
 
 let place: ReturnType<typeof temporary>;
 let victim: Child;
@@ -67,6 +71,8 @@ describe('a writer that is stopped at random moments', () => {
       journal.apply(notes.next());
       const { underWay } = journal;
       hits += underWay === focus ? 1 : 0;
+      tally.count('faults.stop');
+      tally.count(`stopped in ${underWay}`);
       // All that has returned is there, and nothing else, for a reader that was there before and for a new one.
       const young = RecordLog.openSync(directory, { readOnly: true });
       for (const reader of [old, young]) {
@@ -78,6 +84,7 @@ describe('a writer that is stopped at random moments', () => {
       young.closeSync();
       victim.process.kill('SIGCONT');
     }
+    tally.add('records', journal.compared);
     expect(journal.returned).toBeGreaterThan(STOPS);
     await old.close();
     victim.process.kill('SIGKILL');

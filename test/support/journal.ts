@@ -36,6 +36,8 @@ export class Journal {
   serial = 0;
   /** Operations that have returned. */
   returned = 0;
+  /** Records that were compared. */
+  compared = 0;
   private firstLsn = 1;
   private origins: Origin[] = [];
   private pending: Pending | undefined;
@@ -137,6 +139,7 @@ export class Journal {
       lsn++;
     }
     expect(lsn).toBe(this.lastLsn + 1);
+    this.compared += lsn - this.firstLsn;
     if (log.readOnly) Object.assign(this, before);
     else Object.assign(this, { pending: undefined, opening: false });
   }

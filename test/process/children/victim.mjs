@@ -56,15 +56,24 @@ function truncateAfter() {
   note('truncated');
 }
 
+/** Makes sure that there is a segment to drop, where dropping is what the test is about. */
+function makeDroppable() {
+  if (focus !== 'truncateBefore' && focus !== 'retain') return 400;
+  append(1);
+  quietly('rotate', () => log.rotate());
+  return 20;
+}
+
 function truncateBefore() {
-  const lsn = Math.max(1, log.lastLsn - 400 - below(100));
+  const lsn = Math.max(1, log.lastLsn - makeDroppable() - below(100));
   note('truncateBefore', lsn);
   note('dropped', log.truncateBefore(lsn));
 }
 
 function retain() {
-  note('retain', log.lastLsn);
-  note('dropped', log.retain({ maxBytes: 300000 }));
+  const maxBytes = 750 * makeDroppable();
+  note('retain', log.lastLsn + 1);
+  note('dropped', log.retain({ maxBytes }));
 }
 
 /** Does what changes no record. */
