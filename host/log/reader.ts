@@ -15,7 +15,7 @@ import { examine, scanSegment, type Finding } from './examine.ts';
 import { holdsStore, loadSegments, refuseForeign, type Loaded } from './load.ts';
 import { baseLsnOf } from './names.ts';
 import type { SegmentPool } from './pool.ts';
-import type { RecoveryReport } from './report.ts';
+import { reportOf, type RecoveryReport } from './report.ts';
 import type { LogContext } from './segment.ts';
 import { SegmentSet, statusName } from './segments.ts';
 
@@ -298,17 +298,26 @@ export class LogReader {
 
   /** Extends what is known to the watermark. */
   private follow(): void {
-    const page = this.page!;
-    // A truncation that is under way may have begun to cut what lies behind the record that it announces.
-    const lsn = Math.min(page.lsn, this.cutting ? page.marks?.truncateLsn ?? Infinity : Infinity);
-    const active = page.segment;
+    const { lsn: committed, segment: active } = this.page!;
     if (this.segments.last === undefined || active > this.segments.last.baseLsn) this.loadNew();
+    const lsn = this.uncut(committed);
     const { list } = this.segments;
     for (const [at, segment] of list.entries()) {
       const end = Math.min(lsn, (list[at + 1]?.baseLsn ?? Infinity) - 1);
       if (end > segment.lastLsn) this.extend(at, end);
     }
     this.known = Math.max(this.known, Math.min(lsn, this.segments.last?.lastLsn ?? 0));
+  }
+
+  /**
+   * Which of the records up to `lsn`, read from the watermark before the segments were listed, are surely in those;
+   * -1 where records were cut since. Looking for one behind the end of a trimmed file kills the process.
+   */
+  private uncut(lsn: number): number {
+    // The marks come first: they announce a truncation before it takes a file away, until its generation is even.
+    const { marks, generation } = this.page!;
+    if (generation % 2 !== 0 && generation - this.generation <= 1) return Math.min(lsn, marks?.truncateLsn ?? lsn);
+    return generation === this.generation ? lsn : -1;
   }
 
   private loadNew(): void {
@@ -369,25 +378,9 @@ export class LogReader {
   }
 
   private describe(controlValid: boolean): RecoveryReport {
-    const { finding, segments } = this;
-    const torn = finding !== undefined && finding.outcome === 'cut';
-    const here = segments.list[finding?.at ?? -1];
-    return {
-      outcome: finding?.outcome ?? 'whole',
-      because: finding?.because ?? 'a writer has the store open and vouches for it',
-      evidence: finding?.evidence,
-      closedCleanly: this.page?.writer?.open === false,
-      segments: segments.list.length,
-      scannedRecords: finding?.scannedRecords ?? 0,
-      firstLsn: this.firstLsn,
-      lastLsn: this.lastLsn,
-      epoch: segments.last?.epoch ?? 0,
-      tornBytes: torn ? finding.restBytes : 0,
-      tornAt: torn && here !== undefined ? { segment: here.baseLsn, offset: finding.offset } : undefined,
-      cutFiles: [],
-      controlRebuilt: false,
-      ...(controlValid ? {} : { because: `CONTROL is missing or damaged; ${finding?.because ?? ''}` }),
-    };
+    const { finding, segments, firstLsn, lastLsn } = this;
+    const closedCleanly = this.page?.writer?.open === false;
+    return reportOf(finding, segments.list, { controlValid, closedCleanly, firstLsn, lastLsn });
   }
 
   close(): void {

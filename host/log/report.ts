@@ -1,7 +1,9 @@
 /**
  * What opening a log found and did, for people and for programs.
  */
+import type { Finding } from './examine.ts';
 import type { Outcome, Evidence } from './recovery-table.ts';
+import type { Segment } from './segment.ts';
 
 /** A file that holds what was cut off. */
 export interface CutFile {
@@ -38,4 +40,29 @@ export interface RecoveryReport {
   readonly cutFiles: readonly CutFile[];
   /** Whether CONTROL was missing or damaged and has been made anew from the segments. */
   readonly controlRebuilt: boolean;
+}
+
+/** The report of a reader, which changes nothing; without a finding where a living writer vouches for the log. */
+export function reportOf(finding: Finding | undefined, segments: readonly Segment[], state: {
+  readonly controlValid: boolean; readonly closedCleanly: boolean; readonly firstLsn: number; readonly lastLsn: number;
+}): RecoveryReport {
+  const { controlValid, closedCleanly, firstLsn, lastLsn } = state;
+  const torn = finding !== undefined && finding.outcome === 'cut';
+  const here = segments[finding?.at ?? -1];
+  const because = finding?.because ?? 'a writer has the store open and vouches for it';
+  return {
+    outcome: finding?.outcome ?? 'whole',
+    because: controlValid ? because : `CONTROL is missing or damaged; ${finding?.because ?? ''}`,
+    evidence: finding?.evidence,
+    closedCleanly,
+    segments: segments.length,
+    scannedRecords: finding?.scannedRecords ?? 0,
+    firstLsn,
+    lastLsn,
+    epoch: segments.at(-1)?.epoch ?? 0,
+    tornBytes: torn ? finding.restBytes : 0,
+    tornAt: torn && here !== undefined ? { segment: here.baseLsn, offset: finding.offset } : undefined,
+    cutFiles: [],
+    controlRebuilt: false,
+  };
 }

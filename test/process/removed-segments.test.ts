@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RecordLog } from '../../host/index.ts';
+import { realStorage } from '../../host/io/real-storage.ts';
 import { programOf, start, temporary } from '../support/processes.ts';
 import { hold, type Resumed } from './children/holder.mjs';
 import { payloadOf } from './children/records.mjs';
@@ -74,6 +75,38 @@ const REMOVALS: Record<string, (log: RecordLog) => void> = {
   'truncateAfter into the first segment': (log) => { log.truncateAfter(log.firstLsn + 5); },
   'truncateAfter into the last segment': (log) => { log.truncateAfter(log.lastLsn - 5); },
 };
+
+describe('a reader that is told of records', () => {
+  it('does not look for them behind the end of a segment, where theirs is cut before it is found', async () => {
+    const directory = place.file('log');
+    const writer = await RecordLog.open(directory, { segmentBytes: 65536 });
+    for (let i = 1; i <= 5; i++) writer.append(`record ${i}`);
+    const storage = realStorage();
+    let cut = 0;
+    const reader = await RecordLog.open(directory, {
+      readOnly: true,
+      storage: Object.assign(Object.create(storage) as typeof storage, {
+        list: (path: string) => {
+          if (cut > 0) writer.truncateAfter(cut);
+          cut = 0;
+          return storage.list(path);
+        },
+      }),
+    });
+    // The reader has the whole segment mapped; sealing makes its file as short as its records.
+    expect(reader.read(5).lsn).toBe(5);
+    for (let i = 6; i <= 10; i++) writer.append(`record ${i}`);
+    writer.rotate();
+    for (let i = 11; i <= 60; i++) writer.append(`record ${i}`);
+    cut = 8;
+    expect([5, 8]).toContain(reader.lastLsn);
+    expect(cut).toBe(0);
+    expect(reader.lastLsn).toBe(8);
+    expect([...reader].map(({ payload }) => new TextDecoder().decode(payload)).at(-1)).toBe('record 8');
+    await reader.close();
+    await writer.close();
+  });
+});
 
 describe.each(Object.keys(PLACES))('a reader in %s', (where) => {
   it.each(Object.keys(REMOVALS))('keeps what it holds, and gets a typed error for what went, at %s', async (removal) => {
