@@ -132,7 +132,7 @@ export class Segment {
     try {
       this.mapping = this.still ? copyOf(core, file, address, length)
         : file.map(core.memory, address, length, !this.context.readOnly && this.mayChange);
-      this.requireCurrent();
+      this.requireCurrent(length);
       const view = new SegmentView(core, {
         base: address,
         mapped: length,
@@ -159,8 +159,9 @@ export class Segment {
    * known of the old one at any moment, and touching it there kills the process; a file of the current generation never
    * shrinks below its committed records, and one that was replaced never changes again.
    */
-  private requireCurrent(): void {
-    if (this.context.current?.() !== false) return;
+  private requireCurrent(length: number): void {
+    // What a truncation that is under way has put here is shorter than what is known: beyond it other files are mapped.
+    if (this.context.current?.() === undefined || (this.context.current() && this.dataEnd <= length)) return;
     throw new VarveError('ERR_VARVE_TRUNCATED', `${this.path} was cut while it was being opened; read again`,
       { path: this.path, segment: this.baseLsn });
   }

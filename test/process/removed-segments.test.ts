@@ -6,7 +6,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { RecordLog } from '../../host/index.ts';
+import { RecordLog, type VarveError } from '../../host/index.ts';
 import { realStorage } from '../../host/io/real-storage.ts';
 import { programOf, start, temporary } from '../support/processes.ts';
 import { hold, type Resumed } from './children/holder.mjs';
@@ -103,6 +103,47 @@ describe('a reader that is told of records', () => {
     expect(cut).toBe(0);
     expect(reader.lastLsn).toBe(8);
     expect([...reader].map(({ payload }) => new TextDecoder().decode(payload)).at(-1)).toBe('record 8');
+    await reader.close();
+    await writer.close();
+  });
+});
+
+describe('a reader that looks into a segment for the first time', () => {
+  it('does not take the shorter file that a truncation has just put there for the one that it knows', async () => {
+    const directory = place.file('log');
+    const storage = realStorage();
+    let look = (): void => undefined;
+    const writer = await RecordLog.open(directory, {
+      segmentBytes: 1 << 20,
+      storage: Object.assign(Object.create(storage) as typeof storage, {
+        rename: (from: string, to: string) => {
+          storage.rename(from, to);
+          look();
+        },
+      }),
+    });
+    for (let i = 0; i < 2000; i++) writer.append(new Uint8Array(400));
+    writer.rotate();
+    writer.append('behind');
+    await writer.sync();
+    const reader = await RecordLog.open(directory, { readOnly: true });
+    expect(reader.lastLsn).toBe(2001);
+    const codes: unknown[] = [];
+    look = () => {
+      // The truncation is under way: the generation is odd.
+      for (const lsn of [1900, 3]) {
+        try {
+          codes.push(reader.read(lsn).lsn);
+        } catch (error) {
+          codes.push((error as VarveError).code);
+        }
+      }
+    };
+    writer.truncateAfter(5);
+    expect(codes).toHaveLength(2);
+    expect(['ERR_VARVE_OUT_OF_RANGE', 'ERR_VARVE_TRUNCATED']).toContain(codes[0]);
+    expect(['ERR_VARVE_OUT_OF_RANGE', 3]).toContain(codes[1]);
+    expect([reader.lastLsn, reader.read(3).lsn]).toEqual([5, 3]);
     await reader.close();
     await writer.close();
   });
