@@ -2,8 +2,9 @@
  * Seeded randomness for tests: the same seed gives the same numbers on every machine and in every version of Node.
  *
  * A property test runs through `forEachSeed`, which names the seed in the error of a failing case; VARVE_SEED=<seed>
- * in the environment then replays that case alone. No test draws from `Math.random` or from the clock.
+ * in the environment then replays that case alone, and VARVE_LAB=<factor> runs so many times as many. No test draws from `Math.random` or from the clock.
  */
+import { scaled } from './tally.ts';
 
 /** A deterministic generator (xoshiro128**, seeded through splitmix32). Never for secrets. */
 export class Random {
@@ -114,14 +115,14 @@ export function seedFromEnvironment(): number | undefined {
 }
 
 /**
- * Runs `body` with the seeds first, first + 1, … (`count` of them), or with VARVE_SEED alone. The error of a failing
+ * Runs `body` with the seeds first, first + 1, … (`count` of them, times VARVE_LAB), or with VARVE_SEED alone. The error of a failing
  * case ends with its seed.
  */
 export async function forEachSeed(
   count: number, body: (random: Random, seed: number) => void | Promise<void>, first = 1,
 ): Promise<void> {
   const only = seedFromEnvironment();
-  const seeds = only === undefined ? Array.from({ length: count }, (_, at) => (first + at) >>> 0) : [only];
+  const seeds = only === undefined ? Array.from({ length: scaled(count) }, (_, at) => (first + at) >>> 0) : [only];
   for (const seed of seeds) {
     try {
       await body(new Random(seed), seed);
