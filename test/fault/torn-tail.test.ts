@@ -4,11 +4,11 @@
  * what was cut is saved byte by byte, and what is appended afterwards is there for good.
  */
 import { afterAll, describe, expect, it } from 'vitest';
-import { RecordLog } from '../host/record-log/record-log.ts';
-import type { RecordInput } from '../host/log/appender.ts';
-import { giveCore, logFixture, takeCore, textOf, texts } from './support/log-fixture.ts';
-import { Random } from './support/random.ts';
-import { SimulatedDisk } from './support/simulated-disk.ts';
+import { RecordLog } from '../../host/record-log/record-log.ts';
+import type { RecordInput } from '../../host/log/appender.ts';
+import { giveCore, logFixture, takeCore, textOf, texts } from '../support/log-fixture.ts';
+import { Random } from '../support/random.ts';
+import { SimulatedDisk } from '../support/simulated-disk.ts';
 
 const DIRECTORY = '/store';
 const SEGMENT_BYTES = 65536;

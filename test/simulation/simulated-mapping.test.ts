@@ -3,10 +3,10 @@
  * killed a real process is caught; waiting follows a clock that only tests move.
  */
 import { describe, expect, test } from 'vitest';
-import { CoreMemory } from '../host/core/memory.ts';
-import { VarveError } from '../host/errors/varve-error.ts';
-import { SimulatedDisk, SimulatedViolation } from './support/simulated-disk.ts';
-import { A, B, C, PAGE, disk, durableFile, failure, filled, memory, storage } from './support/simulated-fixture.ts';
+import { CoreMemory } from '../../host/core/memory.ts';
+import { VarveError } from '../../host/errors/varve-error.ts';
+import { SimulatedDisk, SimulatedViolation } from '../support/simulated-disk.ts';
+import { A, B, C, PAGE, disk, durableFile, failure, filled, memory, storage } from '../support/simulated-fixture.ts';
 
 describe('a mapping', () => {
   test('shows the file\'s bytes, and zeros where blocks were allocated and never written', () => {

@@ -4,11 +4,11 @@
  * and keeps nothing half-done.
  */
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { VarveError } from '../host/errors/varve-error.ts';
-import { STATIC_END } from '../host/generated/abi.ts';
-import { RecordLog } from '../host/record-log/record-log.ts';
-import { failure, giveCore, rejection, takeCore, textOf, texts, wipeCore } from './support/log-fixture.ts';
-import { SimulatedDisk, type FaultPlan } from './support/simulated-disk.ts';
+import { VarveError } from '../../host/errors/varve-error.ts';
+import { STATIC_END } from '../../host/generated/abi.ts';
+import { RecordLog } from '../../host/record-log/record-log.ts';
+import { failure, giveCore, rejection, takeCore, textOf, texts, wipeCore } from '../support/log-fixture.ts';
+import { SimulatedDisk, type FaultPlan } from '../support/simulated-disk.ts';
 
 const DIRECTORY = '/store';
 const core = takeCore('simd', 16 << 20);

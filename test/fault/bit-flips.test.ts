@@ -10,10 +10,10 @@ import { afterAll, describe, expect, it } from 'vitest';
 import {
   CONTROL_BYTES, CONTROL_COMMITTED_OFFSET, CONTROL_MARKS_OFFSET, CONTROL_MARKS_STRIDE, CONTROL_WAKE_OFFSET,
   CONTROL_WRITER_OFFSET, Control, ControlCommitted, ControlMarks, ControlWriter, FRAMES_OFFSET, SegmentHeader,
-} from '../host/generated/abi.ts';
-import { RecordLog } from '../host/record-log/record-log.ts';
-import { disposeNow, giveCore, logFixture, takeCore, textOf } from './support/log-fixture.ts';
-import { SimulatedDisk } from './support/simulated-disk.ts';
+} from '../../host/generated/abi.ts';
+import { RecordLog } from '../../host/record-log/record-log.ts';
+import { disposeNow, giveCore, logFixture, takeCore, textOf } from '../support/log-fixture.ts';
+import { SimulatedDisk } from '../support/simulated-disk.ts';
 
 const DIRECTORY = '/store';
 const SEGMENTS = [`${DIRECTORY}/00000000000000000001.seg`, `${DIRECTORY}/00000000000000000005.seg`] as const;

@@ -3,12 +3,12 @@
  * rests on these promises of the simulated disk.
  */
 import { describe, expect, test } from 'vitest';
-import { VarveError } from '../host/errors/varve-error.ts';
-import { Random, forEachSeed } from './support/random.ts';
-import { type CutPolicy, SimulatedDisk, SimulatedPowerCut } from './support/simulated-disk.ts';
+import { VarveError } from '../../host/errors/varve-error.ts';
+import { Random, forEachSeed } from '../support/random.ts';
+import { type CutPolicy, SimulatedDisk, SimulatedPowerCut } from '../support/simulated-disk.ts';
 import {
   A, PAGE, SECTOR, disk, durableFile, failure, filled, memory, restart, storage, valuesBy,
-} from './support/simulated-fixture.ts';
+} from '../support/simulated-fixture.ts';
 
 describe('power cut', () => {
   test('keeps synced bytes, lengths and names whatever it chooses', async () => {

@@ -6,9 +6,9 @@
  * VARVE_SEED replays one seed.
  */
 import { describe, expect, it } from 'vitest';
-import { giveCore, takeCore } from './support/log-fixture.ts';
-import { Workload, emptyTally } from './support/log-workload.ts';
-import { Random, forEachSeed } from './support/random.ts';
+import { giveCore, takeCore } from '../support/log-fixture.ts';
+import { Workload, emptyTally } from '../support/log-workload.ts';
+import { Random, forEachSeed } from '../support/random.ts';
 
 const MEMORY_BYTES = 16 << 20;
 

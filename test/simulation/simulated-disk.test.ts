@@ -3,10 +3,10 @@
  * processes; and the seeded numbers that everything is drawn from.
  */
 import { describe, expect, test } from 'vitest';
-import { VarveError } from '../host/errors/varve-error.ts';
-import { Random, forEachSeed } from './support/random.ts';
-import { SimulatedPowerCut } from './support/simulated-disk.ts';
-import { A, PAGE, disk, durableFile, failure, filled, memory, storage, valuesBy } from './support/simulated-fixture.ts';
+import { VarveError } from '../../host/errors/varve-error.ts';
+import { Random, forEachSeed } from '../support/random.ts';
+import { SimulatedPowerCut } from '../support/simulated-disk.ts';
+import { A, PAGE, disk, durableFile, failure, filled, memory, storage, valuesBy } from '../support/simulated-fixture.ts';
 
 describe('sync', () => {
   test('makes durable what was visible when it was submitted, and only once it completes', async () => {
