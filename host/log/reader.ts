@@ -21,6 +21,8 @@ import { SegmentSet, statusName } from './segments.ts';
 
 /** How often a directory is read again when a writer changes it meanwhile. */
 const ATTEMPTS = 50;
+/** No generation that a writer can reach. */
+const NOTHING_LOADED = -1;
 
 /** Records that are not in the log any more, as a reader notices it. */
 export interface LogChange {
@@ -288,7 +290,13 @@ export class LogReader {
 
   private reload(): void {
     this.forget();
-    this.load(this.names(), this.control?.identity());
+    try {
+      this.load(this.names(), this.control?.identity());
+    } catch (error) {
+      // Nothing is known now: whoever asks next loads again.
+      this.generation = NOTHING_LOADED;
+      throw error;
+    }
   }
 
   private dropExpired(firstLsn: number): void {

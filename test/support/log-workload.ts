@@ -1,84 +1,79 @@
 /**
- * A seeded workload on a log over the simulated disk, beside a model of what the log must hold, and the judgement of
- * what a power cut leaves of it.
+ * A seeded workload on a log over the simulated disk: a writer, a reader in another simulated process, the faults that
+ * they meet, and the restarts in between. The model is in log-model.ts, the steps are in log-steps.ts, the judgement is
+ * in log-judge.ts.
  *
- * The model is an array of payloads. Before each step it is copied; where the power fails in a step, what is found
- * afterwards must be a prefix of the model before or after that step, down to the last record that a sync had
- * acknowledged, with whole batches, and must begin where the log began before or after the step.
+ * Each call of the log changes the model before it runs. Where it is cut short - by a power cut, by the death of the
+ * process, by a failing call - what is found afterwards must be a prefix of the model before it or after it.
  */
-import { expect } from 'vitest';
 import type { Core } from '../../host/core/core.ts';
+import { STATIC_END } from '../../host/generated/abi.ts';
+import { VarveError } from '../../host/errors/varve-error.ts';
 import type { StoredFile } from '../../host/io/storage.ts';
+import type { RecordRef } from '../../host/log/record.ts';
 import { RecordLog } from '../../host/record-log/record-log.ts';
 import { wipeCore } from './log-fixture.ts';
+import { type Expectation, compareAll, compareSome, judge } from './log-judge.ts';
+import { EMPTY_MODEL, type Model, lastOf } from './log-model.ts';
+import { type Stage, drawStep } from './log-steps.ts';
 import type { Random } from './random.ts';
-import { SimulatedDisk, type SimulatedStorage } from './simulated-disk.ts';
+import {
+  type CutPolicy, type FaultPlan, type PlannedFault, SimulatedDisk, SimulatedPowerCut, type SimulatedStorage,
+} from './simulated-disk.ts';
+import { OPERATIONS } from './simulated-faults.ts';
+import type { Tally } from './tally.ts';
 
 const DIRECTORY = '/store';
+const PAGE_BYTES = 4096;
 /** VARVE_TRACE=1 prints the steps, which is of use with a single seed. */
 const TRACE = process.env['VARVE_TRACE'] === '1';
 
-interface Model {
-  /** LSN of the first record. */
-  first: number;
-  /** What it may be at most while the oldest records are being dropped. */
-  firstMax: number;
-  readonly payloads: string[];
-  /** Last LSN of each batch by the LSNs of its other records: none of these may be the last of the log. */
-  readonly unfinished: ReadonlySet<number>;
-  /** The last LSN that a sync has acknowledged. */
-  durable: number;
+export interface WorkloadOptions {
+  /** The writer's core, and one of its own for the reader; without one there is no reader. */
+  readonly core: Core;
+  readonly readerCore?: Core;
+  readonly random: Random;
+  readonly tally: Tally;
+  readonly syncs: 'immediate' | 'manual';
+  /** Whether calls fail, the disk fills up and the writer is killed, beside the power cuts. */
+  readonly faults?: boolean;
+  /** A disk that acknowledges syncs without doing them, to see whether the judge would notice. */
+  readonly lying?: boolean;
 }
 
-function copyOf(model: Model): Model {
-  return { ...model, payloads: [...model.payloads], unfinished: new Set(model.unfinished) };
-}
-
-function lastOf(model: Model): number {
-  return model.first + model.payloads.length - 1;
-}
-
-/** What all runs together have seen, so that a suite can say what it has covered. */
-export interface Tally {
-  cuts: number;
-  records: number;
-  lost: number;
-  readonly outcomes: Map<string, number>;
-}
-
-export function emptyTally(): Tally {
-  return { cuts: 0, records: 0, lost: 0, outcomes: new Map() };
-}
-
-export class Workload {
+export class Workload implements Stage {
   readonly disk: SimulatedDisk;
-  private readonly core: Core;
-  private readonly random: Random;
+  readonly random: Random;
+  model = EMPTY_MODEL;
+  private readonly options: WorkloadOptions;
   private readonly tally: Tally;
   private storage: SimulatedStorage;
-  private log: RecordLog | undefined;
-  private model: Model = { first: 1, firstMax: 1, payloads: [], unfinished: new Set(), durable: 0 };
-  /** Before and after the step in which the disk stopped taking anything. */
-  private stopped: readonly [Model, Model] | undefined;
-  private nextText = 0;
+  private current: RecordLog | undefined;
+  private reader: RecordLog | undefined;
+  /** The model before the call that is under way; the model itself where none is. */
+  private before = EMPTY_MODEL;
+  /** The last LSN that was said to be on disk. */
+  private durableLsn = 0;
+  /** What there was when the disk stopped taking anything. */
+  private stopped: Expectation | undefined;
+  /** Whether a fault has struck since the log was opened, so that it may be poisoned. */
+  private faulted = false;
+  private readonly refs: RecordRef[] = [];
+  private numbers = 0;
   private epoch = 0;
   private readonly pending: Promise<unknown>[] = [];
 
-  private readonly lying: boolean;
-
-  /** `lying` makes a disk that acknowledges syncs without doing them, to see whether the judge would notice. */
-  constructor(core: Core, random: Random, tally: Tally, syncs: 'immediate' | 'manual', lying = false) {
-    this.lying = lying;
-    this.core = core;
-    this.random = random;
-    this.tally = tally;
-    this.disk = new SimulatedDisk({ random: random.fork(), syncs });
+  constructor(options: WorkloadOptions) {
+    this.options = options;
+    this.random = options.random;
+    this.tally = options.tally;
+    this.disk = new SimulatedDisk({ random: options.random.fork(), syncs: options.syncs });
     this.storage = this.start();
   }
 
   private start(): SimulatedStorage {
     const storage = this.disk.storage();
-    if (!this.lying) return storage;
+    if (this.options.lying !== true) return storage;
     const nothing = { sync: async () => undefined, syncNow: () => undefined };
     const deaf = (file: StoredFile) => Object.assign(file, nothing);
     const open = storage.open.bind(storage);
@@ -89,250 +84,418 @@ export class Workload {
     });
   }
 
-  private text(): string {
-    const { random } = this;
-    const length = random.pick([0, 5, 30, 200, 1000, 5000, 20_000]);
-    return `${this.nextText++} `.padEnd(random.integer(length + 1), 'x');
+  get log(): RecordLog { return this.current!; }
+
+  nextNumber(): number {
+    return this.numbers++;
   }
 
-  private open(): RecordLog {
-    return RecordLog.openSync(DIRECTORY, {
-      core: this.core, storage: this.storage, segmentBytes: 65536,
-      mappedBytesMax: this.random.pick([0, 65536, 1 << 22]),
-    });
+  change(next: Model, run: () => void): void {
+    this.before = this.model;
+    this.model = next;
+    run();
+    this.noteFrozen();
+    this.before = this.model;
   }
 
-  /** Does one random step; false where the power failed in it. */
-  async step(): Promise<boolean> {
-    const before = copyOf(this.model);
-    try {
-      await this.act();
-    } catch (error) {
-      if (this.powered()) throw error;
-      this.stopped ??= [before, this.model];
-      return false;
-    }
-    if (this.disk.frozen) this.stopped ??= [before, copyOf(this.model)];
-    return true;
+  /** Takes down what there was when the disk stopped taking anything: every later call goes on as if nothing had. */
+  private noteFrozen(): void {
+    if (this.disk.frozen) this.stopped ??= this.expectation();
   }
 
-  private trace(...what: unknown[]): void {
-    if (TRACE) console.info(...what, this.disk.paths().map((path) => path.replace(/^.*?0*(\d+\.)/, '$1')).join(' '));
+  async sync(): Promise<void> {
+    const sync = this.log.sync().then((lsn) => this.durable(lsn));
+    if (this.disk.queue.mode === 'manual') this.pending.push(sync.catch(() => undefined));
+    else await sync;
   }
 
-  private powered(): boolean {
-    try {
-      this.storage.now();
-      return true;
-    } catch {
-      return false;
-    }
+  durable(lsn: number): void {
+    if (this.disk.frozen) return;
+    // A truncation may have come between the sync and this word of it.
+    this.durableLsn = Math.max(this.durableLsn, Math.min(lsn, lastOf(this.model)));
   }
 
-  /** The model is changed before the log, so that a step that is cut short counts as done, or as not begun. */
-  private async act(): Promise<void> {
-    const { random, model, disk } = this;
-    const log = this.log ??= this.open();
-    const choice = random.integer(100);
-    this.trace('step', choice, `${model.first}..${lastOf(model)}, durable ${model.durable}`);
-    if (choice < 40) {
-      for (let count = random.between(1, 6); count > 0; count--) {
-        model.payloads.push(this.text());
-        expect(log.append(model.payloads.at(-1)!)).toBe(lastOf(model));
-      }
-    } else if (choice < 55) {
-      // Some are large enough for the stage, a few for more than that.
-      const length = random.chance(0.2) ? random.pick([40, 80, 700]) : random.between(1, 8);
-      const batch = Array.from({ length }, () => this.text());
-      const first = lastOf(model) + 1;
-      model.payloads.push(...batch);
-      (this.model as { unfinished: ReadonlySet<number> }).unfinished
-        = new Set([...model.unfinished, ...batch.slice(1).map((_, at) => first + at)]);
-      log.appendBatch(batch);
-    } else if (choice < 68) {
-      const sync = log.sync().then((lsn) => this.acknowledge(lsn, model));
-      if (disk.queue.mode === 'manual') this.pending.push(sync.catch(() => undefined));
-      else await sync;
-    } else if (choice < 74) {
-      this.acknowledge(log.syncNow(), model);
-    } else if (choice < 80) {
-      log.rotate();
-    } else if (choice < 85) {
-      const lsn = random.between(model.first, lastOf(model) + 1);
-      model.firstMax = lsn;
-      const first = log.truncateBefore(lsn);
-      model.payloads.splice(0, first - model.first);
-      model.first = first;
-      model.firstMax = first;
-      model.durable = Math.max(model.durable, first - 1);
-    } else if (choice < 90) {
-      const lsn = random.between(model.first - 1, lastOf(model));
-      model.payloads.length = lsn - model.first + 1;
-      // Whoever cuts inside a batch makes what is left of it a batch.
-      this.forgetBatches(lsn);
-      model.durable = Math.min(model.durable, lsn);
-      log.truncateAfter(lsn);
-    } else if (choice < 92) {
-      model.first = lastOf(model) + 1;
-      model.firstMax = model.first;
-      model.payloads.length = 0;
-      log.reset();
-      model.durable = model.first - 1;
-    } else {
-      await this.closeAndOpen(log);
-    }
-    if (disk.queue.mode === 'manual' && random.chance(0.5)) {
-      disk.completeSyncs(random.between(1, 3));
-      for (let turn = 0; turn < 20; turn++) await Promise.resolve();
-    }
-    if (random.chance(0.1)) disk.writeBack(random);
+  cutTo(lsn: number): void {
+    this.durableLsn = Math.min(this.durableLsn, lsn);
   }
 
-  private forgetBatches(from: number): void {
-    (this.model as { unfinished: ReadonlySet<number> }).unfinished
-      = new Set([...this.model.unfinished].filter((lsn) => lsn < from));
-  }
-
-  private async closeAndOpen(log: RecordLog): Promise<void> {
-    const last = lastOf(this.model);
-    const closing = log.close();
+  /** Completes the syncs under way, and those that are submitted then. */
+  private async completeAll(): Promise<void> {
     for (let turn = 0; turn < 200 && this.disk.queue.length > 0; turn++) {
       this.disk.completeSyncs();
       for (let hop = 0; hop < 10; hop++) await Promise.resolve();
     }
+  }
+
+  private async settlePending(): Promise<void> {
+    await this.completeAll();
+    await Promise.allSettled(this.pending.splice(0));
+  }
+
+  async closeAndOpen(): Promise<void> {
+    const closing = this.log.close();
+    await this.completeAll();
     await closing;
-    this.log = undefined;
-    this.acknowledge(last, this.model);
-    this.log = this.open();
-    expect(this.log.recovery).toMatchObject({ outcome: last === 0 && this.log.recovery.segments === 0
-      ? expect.any(String) : 'whole', closedCleanly: true, scannedRecords: 0 });
-    this.compare(this.log, this.model);
+    this.current = undefined;
+    this.durable(lastOf(this.model));
+    this.current = this.open();
+    const { outcome, closedCleanly, scannedRecords, segments } = this.log.recovery;
+    // A call that failed twice, the second time while it cleared up, may have left a file that is no segment yet.
+    const expected = outcome === 'whole' || (segments === 0 && lastOf(this.model) === 0) || this.faulted;
+    if (!expected || !closedCleanly || scannedRecords !== 0) throw new Error(`opened as ${outcome} after a clean close`);
+    this.faulted = false;
+    this.tally.add('records', compareAll(this.log, this.model));
   }
 
-  private acknowledge(lsn: number, model: Model): void {
-    if (this.disk.frozen) return;
-    // A truncation may have come between the sync and this word of it.
-    model.durable = Math.max(model.durable, Math.min(lsn, lastOf(model)));
+  private open(): RecordLog {
+    return RecordLog.openSync(DIRECTORY, {
+      core: this.options.core, storage: this.storage, segmentBytes: 65536,
+      mappedBytesMax: this.random.pick([0, 65536, 1 << 22]),
+    });
   }
 
-  private compare(log: RecordLog, model: Model): void {
-    expect([log.firstLsn, log.lastLsn]).toEqual([model.first, lastOf(model)]);
-    let lsn = model.first;
-    for (const record of log.scan()) {
-      const text = Buffer.from(record.payload.buffer, record.payload.byteOffset, record.payload.length).toString();
-      if (record.lsn !== lsn || text !== model.payloads[lsn - model.first]) throw new Error(`record ${lsn} is wrong`);
-      if (record.epoch > log.recovery.epoch + 1000) throw new Error(`record ${lsn} has epoch ${record.epoch}`);
-      lsn++;
+  private expectation(): Expectation {
+    return { candidates: [this.before, this.model], floor: this.durableLsn };
+  }
+
+  /** What must be there where the page cache survives: every record whose call has returned. */
+  private committed(): number {
+    return Math.min(lastOf(this.before), lastOf(this.model));
+  }
+
+  /** What a reader must see of it: where a truncation was left half-done, readers stay with what they knew. */
+  private forReader(): Expectation {
+    const truncated = lastOf(this.model) < lastOf(this.before) || this.model.firstMax !== this.model.first;
+    return { candidates: [this.before, this.model], floor: truncated ? 0 : this.committed() };
+  }
+
+  private trace(...what: unknown[]): void {
+    if (!TRACE) return;
+    const range = `${this.model.first}..${lastOf(this.model)}, durable ${this.durableLsn}`;
+    console.info(...what, range, this.disk.paths().map((path) => path.replace(/^.*?0*(\d+\.)/, '$1')).join(' '));
+  }
+
+  /** How the writer's process has ended, if it has. */
+  private ended(): 'power-cut' | 'kill' | undefined {
+    try {
+      this.storage.now();
+      return undefined;
+    } catch (error) {
+      return (error as SimulatedPowerCut).reason;
     }
-    expect(lsn).toBe(lastOf(model) + 1);
   }
 
-  /** Cuts the power, starts again, and judges what is left; goes on with it as the model. */
+  /** Does one random step and looks at what it has done; false where the power failed. */
+  async step(): Promise<boolean> {
+    const { random, disk } = this;
+    const step = drawStep(random);
+    let plan: PlannedFault | undefined;
+    try {
+      this.current ??= this.open();
+      if (this.options.faults === true) plan = this.planFault();
+      this.trace('step', step.name);
+      await step.run(this);
+      await this.completeSome();
+      this.noteFaults(plan);
+      this.noteFrozen();
+      this.look();
+    } catch (error) {
+      this.noteFaults(plan);
+      await this.unlessCut(() => (this.ended() === undefined ? this.afterError(error) : this.afterKill()));
+      if (this.ended() !== undefined) {
+        this.stopped ??= this.expectation();
+        return false;
+      }
+    }
+    if (random.chance(0.1)) disk.writeBack(random);
+    return true;
+  }
+
+  /** Does what a power cut may end; nothing where there was one already. */
+  private async unlessCut(run: () => void | Promise<void>): Promise<void> {
+    if (this.ended() === 'power-cut') return;
+    try {
+      await run();
+    } catch (error) {
+      if (this.ended() !== 'power-cut') throw error;
+    }
+  }
+
+  private async completeSome(): Promise<void> {
+    const { disk, random } = this;
+    if (disk.queue.mode !== 'manual' || !random.chance(0.5)) return;
+    disk.completeSyncs(random.between(1, 3));
+    for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+  }
+
+  /** Lets a call of this step fail, wholly or after a part of its work, or leaves little room on the disk. */
+  private planFault(most = 12): PlannedFault | undefined {
+    const { random, disk } = this;
+    if (random.chance(0.05)) {
+      disk.capacity = 2 ** 40;
+      disk.capacity += random.integer(20) * PAGE_BYTES - disk.freeBytes();
+      this.faulted = true;
+      this.tally.count('faults.disk full');
+      return undefined;
+    }
+    if (!random.chance(0.25)) return undefined;
+    const operation = random.chance(0.5) ? {} : { operation: random.pick(OPERATIONS) };
+    const plan: FaultPlan = {
+      ...operation, nth: random.between(1, 'operation' in operation ? 3 : most),
+      times: random.pick([1, 1, 1, 2, Infinity]),
+      error: random.pick(['EIO', 'EIO', 'EIO', 'ENOSPC', 'kill']),
+      written: random.pick([0, 1, 511, 512, 4096, 5000, 100_000]),
+      dirtyPages: random.pick(['dropped', 'dropped', 'kept']),
+    };
+    return disk.failAt(plan);
+  }
+
+  private noteFaults(plan: PlannedFault | undefined): void {
+    this.disk.capacity = Infinity;
+    plan?.cancel();
+    if (plan !== undefined && plan.fired > 0) this.faulted = true;
+  }
+
+  /** Compares the log with the model, as the writer sees it and as a reader does. */
+  private look(): void {
+    const { random, log, tally } = this;
+    if (log.poisoned) throw new VarveError('ERR_VARVE_POISONED', 'a sync has failed');
+    this.durable(log.durableLsn);
+    // Views are refreshed by calls of the disk alone, and an append makes none.
+    this.disk.refresh();
+    if (random.chance(0.5)) tally.add('records', compareSome(log, this.model, random, this.refs));
+    if (!random.chance(0.4) || !this.openReader()) return;
+    this.readerUnderFaults();
+    tally.add('records by the reader', compareSome(this.reader!, this.model, random, this.refs));
+    if (random.chance(0.1)) tally.add('records by the reader', compareAll(this.reader!, this.model));
+    if (random.chance(0.1)) this.closeReader();
+  }
+
+  /** Whether there is a reader now. */
+  private openReader(): boolean {
+    const { readerCore: core } = this.options;
+    if (core === undefined) return false;
+    this.disk.refresh();
+    this.reader ??= RecordLog.openSync(DIRECTORY, {
+      core, storage: this.disk.storage(), readOnly: true, mappedBytesMax: this.random.pick([0, 65536, 1 << 22]),
+    });
+    return true;
+  }
+
+  private closeReader(): void {
+    this.reader?.closeSync();
+    this.reader = undefined;
+  }
+
+  /** A reader whose calls fail gives a typed error or the right records, and reads on afterwards. */
+  private readerUnderFaults(): void {
+    const { random, disk } = this;
+    if (this.options.faults !== true || !random.chance(0.2)) return;
+    const plan = disk.failAt({
+      error: 'EIO', nth: random.between(1, 4), times: random.pick([1, Infinity]), written: random.integer(5000),
+    });
+    try {
+      compareSome(this.reader!, this.model, random, this.refs);
+    } catch (error) {
+      if (plan.fired === 0 || !VarveError.is(error, 'ERR_VARVE_IO')) throw error;
+    } finally {
+      plan.cancel();
+    }
+  }
+
+  /** After an error: the log is as it was, or as it should be; or it is poisoned, can be read, and is opened again. */
+  private async afterError(error: unknown): Promise<void> {
+    const typed = ['ERR_VARVE_IO', 'ERR_VARVE_DISK_FULL', 'ERR_VARVE_POISONED'] as const;
+    if (!this.faulted || !typed.some((code) => VarveError.is(error, code))) throw error;
+    this.trace('error', (error as Error).message);
+    const candidates = [this.before, this.model];
+    const log = this.current;
+    const failed = log === undefined || log.closed;
+    if (!failed && !log.poisoned) {
+      this.tally.count('errors survived');
+      const model = candidates.find((each) => each.first === log.firstLsn && lastOf(each) === log.lastLsn);
+      if (model === undefined) throw new Error(`neither done nor undone: ${(error as Error).message}`, { cause: error });
+      this.before = this.model = { ...model, firstMax: model.first };
+      this.tally.add('records', compareAll(log, this.model));
+      return;
+    }
+    if (!failed) {
+      this.tally.count('poisoned');
+      judge(log, { candidates, floor: this.committed() });
+      refuses(log);
+      this.judgeReader(this.forReader());
+      closeWhateverFails(log);
+    }
+    this.current = undefined;
+    await this.settlePending();
+    // What a failed sync has dropped from the cache shows its old bytes, now or later.
+    const floor = this.disk.evictFailedPages() > 0 ? this.durableLsn : this.committed();
+    this.reopen({ candidates, floor });
+  }
+
+  /** After the death of the writer's process: the machine goes on, and so does the reader. */
+  private async afterKill(): Promise<void> {
+    this.tally.count('kills');
+    this.trace('kill');
+    const expectation = { candidates: [this.before, this.model], floor: this.committed() };
+    this.bury();
+    await this.settlePending();
+    if (this.random.chance(0.5)) this.judgeReader(this.forReader());
+    this.reopen(expectation);
+  }
+
+  /**
+   * Opens the log until it can be opened, and judges it; goes on with what is there. Returns early where the power
+   * fails.
+   */
+  private reopen(expectation: Expectation): void {
+    const { random, disk, tally } = this;
+    let { floor } = expectation;
+    for (;;) {
+      const plan = this.options.faults === true && random.chance(0.3) ? this.planFault(60) : undefined;
+      try {
+        this.current = this.open();
+        this.noteFaults(plan);
+        break;
+      } catch (error) {
+        this.noteFaults(plan);
+        if (this.ended() === 'power-cut') return;
+        if (this.ended() === 'kill') this.bury();
+        else if (!this.faulted || !/^ERR_VARVE_(IO|DISK_FULL)$/.test((error as VarveError).code)) throw error;
+        tally.count('openings that failed');
+        if (disk.evictFailedPages() > 0) floor = Math.min(floor, this.durableLsn);
+      }
+    }
+    this.faulted = false;
+    tally.count('restarts');
+    tally.count(`outcome ${this.log.recovery.outcome}`);
+    if (this.log.recovery.epoch < this.epoch) throw new Error(`epoch ${this.log.recovery.epoch} after ${this.epoch}`);
+    this.epoch = this.log.recovery.epoch;
+    const model = judge(this.log, { ...expectation, floor });
+    tally.add('records', model.records.length);
+    tally.add('records not durable and lost', Math.max(...expectation.candidates.map(lastOf)) - lastOf(model));
+    this.before = this.model = model;
+    this.durableLsn = lastOf(model);
+    this.stopped = undefined;
+    this.trace('opened', this.log.recovery.outcome);
+    this.requireRepaired();
+    const strange = disk.paths().filter((path) => !/(CONTROL|LOCK|\d{20}\.seg|\.cut)$/.test(path));
+    if (strange.length > 0) throw new Error(`recovery left ${strange.join()}`);
+  }
+
+  /** A log that was recovered is whole: another process that opened it now would find nothing to repair. */
+  private requireRepaired(): void {
+    if (!this.openReader()) return;
+    this.closeReader();
+    const copy = this.disk.clone();
+    const again = RecordLog.openSync(DIRECTORY, { core: this.options.readerCore!, storage: copy.storage() });
+    const { outcome, because } = again.recovery;
+    again.closeSync();
+    if (outcome !== 'whole') throw new Error(`recovered, but opening it again finds it ${outcome}: ${because}`);
+  }
+
+  /** A reader of what a writer left half-done: it sees one of the models, or says that it cannot. */
+  private judgeReader(expectation: Expectation): void {
+    try {
+      if (!this.openReader()) return;
+      if (this.reader!.recovery.outcome === 'corrupt') throw new Error('the reader finds it corrupt');
+      this.tally.add('records by the reader', judge(this.reader!, expectation).records.length);
+    } catch (error) {
+      if (!VarveError.is(error, 'ERR_VARVE_TRUNCATED') && !VarveError.is(error, 'ERR_VARVE_NOT_FOUND')) throw error;
+    }
+  }
+
+  /** Cuts the power, starts again, judges what is left, and goes on with it. */
   async cutAndJudge(): Promise<void> {
-    const { disk, random, tally } = this;
-    const candidates = this.stopped ?? [copyOf(this.model), this.model];
+    const { disk, random } = this;
     const policy = random.pick([{}, {}, {}, { pages: 'lost', sizes: 'old', names: 'lost' }, { pages: 'kept' },
       { metadata: 'any' }, { pages: 'lost', sizes: 'new', names: 'kept' }] as const);
-    disk.powerCut(random, policy);
-    await Promise.allSettled(this.pending.splice(0));
-    this.bury();
-    const mode = disk.queue.mode;
-    disk.queue.mode = 'immediate';
-    this.trace('cut', policy, ...candidates.map((each) => (
-      `${each.first}(${each.firstMax})..${lastOf(each)}, durable ${each.durable}`)));
-    if (random.chance(0.3)) this.judgeReader(candidates);
-    // The machine may stop again while it recovers, any number of times.
-    while (random.chance(0.3)) {
-      const plan = disk.failAt({ error: 'power-cut', nth: random.between(1, 60) });
-      try {
-        this.log = this.open();
-      } catch (error) {
-        if (this.powered()) throw error;
-      }
-      plan.cancel();
-      disk.powerCut(random, policy);
-      this.trace('cut again', plan.fired);
-      this.bury();
-    }
-    const log = this.log = this.open();
+    const { mode } = disk.queue;
+    this.stopped ??= this.expectation();
+    do {
+      await this.cut(policy);
+      disk.queue.mode = 'immediate';
+      // The machine may stop again while it recovers, any number of times.
+      const plan = random.chance(0.3) ? disk.failAt({ error: 'power-cut', nth: random.between(1, 60) }) : undefined;
+      await this.unlessCut(() => {
+        const expectation = this.stopped ?? this.expectation();
+        if (random.chance(0.3)) this.judgeReader(expectation);
+        this.closeReader();
+        this.reopen(expectation);
+      });
+      plan?.cancel();
+    } while (this.ended() !== undefined);
     disk.queue.mode = mode;
-    tally.cuts++;
-    const { outcome } = log.recovery;
-    tally.outcomes.set(outcome, (tally.outcomes.get(outcome) ?? 0) + 1);
-    expect(log.recovery.epoch).toBeGreaterThanOrEqual(this.epoch);
-    this.epoch = log.recovery.epoch;
-    const { model, records } = this.judge(log, candidates);
-    tally.records += records;
-    tally.lost += lastOf(candidates[1]) - lastOf(model);
-    this.model = model;
-    this.forgetBatches(lastOf(model));
-    this.stopped = undefined;
     disk.check();
-    const strange = disk.paths().filter((path) => !/(CONTROL|LOCK|\d{20}\.seg|\.cut)$/.test(path));
-    expect(strange).toEqual([]);
   }
 
-  private judgeReader(candidates: readonly [Model, Model]): void {
-    if (!this.disk.paths().some((path) => /(CONTROL|seg)$/.test(path))) return;
-    const reader = RecordLog.openSync(DIRECTORY, { core: this.core, storage: this.disk.storage(), readOnly: true });
-    try {
-      expect(reader.recovery.outcome).not.toBe('corrupt');
-      this.judge(reader, candidates);
-    } finally {
-      reader.closeSync();
+  private async cut(policy: CutPolicy): Promise<void> {
+    const { pagesLost, pagesTorn, sizesLost, namesLost } = this.disk.powerCut(this.random, policy);
+    this.trace('cut', policy);
+    this.tally.count('faults.power cut');
+    for (const [name, count] of Object.entries({ pagesLost, pagesTorn, sizesLost, namesLost })) {
+      this.tally.add(name, count);
     }
+    await this.settlePending();
+    this.buryReader();
+    this.bury();
   }
 
-  /** Finds which of the models the log is a prefix of; an error says why it is neither. */
-  private judge(log: RecordLog, candidates: readonly [Model, Model]): { model: Model; records: number } {
-    const durable = Math.min(...candidates.map((each) => each.durable));
-    const found = [...log.scan()].map(({ lsn, payload }) => ({ lsn, text: Buffer.from(payload).toString() }));
-    const last = log.lastLsn;
-    const reasons = candidates.map((model) => {
-      if (log.firstLsn < model.first || log.firstLsn > model.firstMax) return `begins at ${log.firstLsn}`;
-      if (last > lastOf(model)) return `ends at ${last}, beyond ${lastOf(model)}`;
-      if (last < durable) return `ends at ${last}, but ${durable} was durable`;
-      if (model.unfinished.has(last)) return `ends at ${last}, inside a batch`;
-      let next = log.firstLsn;
-      for (const { lsn, text } of found) {
-        if (lsn !== next++) return `record ${lsn} stands where ${next - 1} belongs`;
-        if (lsn >= model.first && text !== model.payloads[lsn - model.first]) return `record ${lsn} is wrong`;
-      }
-      return next === last + 1 ? '' : `the scan ends at ${next - 1} of ${last}`;
-    });
-    const at = reasons.indexOf('');
-    if (at < 0) throw new Error(`after ${log.recovery.outcome} (${log.recovery.because}): ${reasons.join(' / ')}`);
-    const model = {
-      first: log.firstLsn, firstMax: log.firstLsn, payloads: found.map(({ text }) => text),
-      unfinished: candidates[at]!.unfinished, durable: last,
-    };
-    return { model, records: found.length };
-  }
-
+  /** Clears away what a dead writer had, and starts the next process. */
   private bury(): void {
-    try {
-      this.log?.closeSync();
-    } catch {
-      // Its process is dead.
-    }
-    this.log = undefined;
-    wipeCore(this.core);
+    if (this.current !== undefined) closeWhateverFails(this.current);
+    this.current = undefined;
+    wipeCore(this.options.core);
     this.storage = this.start();
   }
 
-  /** Gives up the log as it is. */
+  private buryReader(): void {
+    if (this.reader !== undefined) closeWhateverFails(this.reader);
+    this.reader = undefined;
+    if (this.options.readerCore !== undefined) wipeCore(this.options.readerCore);
+  }
+
+  /** Gives up everything as it is. */
   abandon(): void {
     this.disk.processCrash();
+    this.buryReader();
     this.bury();
   }
 
   /** Closes the log and compares it, opened again, with the model. */
   async finish(): Promise<void> {
     this.disk.queue.mode = 'immediate';
-    if (this.log === undefined) this.log = this.open();
-    await this.closeAndOpen(this.log);
-    this.log?.closeSync();
+    this.current ??= this.open();
+    await this.closeAndOpen();
+    this.log.closeSync();
+    this.closeReader();
     this.disk.check();
-    wipeCore(this.core);
+    for (const [error, count] of this.disk.faults.injected) {
+      if (error !== 'power-cut') this.tally.add(`faults.${error}`, count);
+    }
+    for (const core of [this.options.core, this.options.readerCore]) {
+      if (core === undefined) continue;
+      const left = core.memory.bytes.length - STATIC_END - core.memory.largestFree();
+      if (left !== 0) throw new Error(`${left} bytes of the core's memory were not given back`);
+    }
+  }
+}
+
+function refuses(log: RecordLog): void {
+  try {
+    log.append('no');
+  } catch (error) {
+    if (VarveError.is(error, 'ERR_VARVE_POISONED')) return;
+    throw error;
+  }
+  throw new Error('a poisoned log takes a record');
+}
+
+/** Its process is dead, or its disk is: errors are of no interest, but what is wrong with varve itself is. */
+function closeWhateverFails(log: RecordLog): void {
+  try {
+    log.closeSync();
+  } catch (error) {
+    if (!(error instanceof SimulatedPowerCut) && !VarveError.is(error)) throw error;
   }
 }

@@ -115,8 +115,8 @@ export function seedFromEnvironment(): number | undefined {
 }
 
 /**
- * Runs `body` with the seeds first, first + 1, … (`count` of them, times VARVE_LAB), or with VARVE_SEED alone. The error of a failing
- * case ends with its seed.
+ * Runs `body` with the seeds first, first + 1, … (`count` of them, times VARVE_LAB), or with VARVE_SEED alone. The error
+ * of a failing case ends with its seed.
  */
 export async function forEachSeed(
   count: number, body: (random: Random, seed: number) => void | Promise<void>, first = 1,

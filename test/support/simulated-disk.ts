@@ -23,7 +23,7 @@ import type { Random } from './random.ts';
 import { SimulatedStorage, type StorageOptions } from './simulated-storage.ts';
 
 export type { CutPolicy, CutTally } from './simulated-cut.ts';
-export { type FaultPlan, SimulatedPowerCut, SimulatedViolation } from './simulated-faults.ts';
+export { type FaultPlan, type PlannedFault, SimulatedPowerCut, SimulatedViolation } from './simulated-faults.ts';
 export { SimulatedClock } from './simulated-clock.ts';
 export type { SimulatedStorage } from './simulated-storage.ts';
 
@@ -117,18 +117,24 @@ export class SimulatedDisk extends SimulatedMedium {
     return tally;
   }
 
-  /** Drops the pages that failed syncs left: they show what is on the disk again, as they may at any time on Linux. */
-  evictFailedPages(): void {
+  /**
+   * Drops the pages that failed syncs left: they show what is on the disk again, as they may at any time on Linux.
+   * Returns how many.
+   */
+  evictFailedPages(): number {
     this.refresh();
+    let evicted = 0;
     for (const file of this.live) {
       for (const [page, bytes] of file.failed) {
         if (page >= pagesFor(file.visible.size) || !bytes.equals(file.visible.page(page))) continue;
         file.durable.page(page).copy(file.visible.page(page));
         file.visible.trimTail();
         show(file, page, page + 1);
+        evicted += 1;
       }
       file.failed.clear();
     }
+    return evicted;
   }
 
   /** A disk in the same state that goes its own way: without processes, locks and planned faults. */

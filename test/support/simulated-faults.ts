@@ -32,7 +32,10 @@ export interface FaultPlan {
   /** How many calls fail from there on: 1 where not given, `Infinity` for all. */
   readonly times?: number;
   readonly error: Fault;
-  /** For a write: the bytes that are written before it fails; 0 where not given. */
+  /**
+   * For a write or a read: the bytes that it moves before it fails; for an allocation: the bytes that get blocks; 0
+   * where not given.
+   */
   readonly written?: number;
   /** For a file's sync: whether its pages count as clean afterwards (Linux does that, the default) or stay dirty. */
   readonly dirtyPages?: 'dropped' | 'kept';
@@ -65,6 +68,8 @@ export class SimulatedViolation extends Error {
   }
 }
 
+/** Operations that can do a part of their work before they fail. */
+const PARTIAL: ReadonlySet<Operation> = new Set(['read', 'write', 'allocate']);
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /** The error that a failing system call becomes, by the rules of the `Storage` interface. */
@@ -110,8 +115,8 @@ class Plan implements PlannedFault {
 export class Faults {
   /** Calls so far, by operation. */
   readonly counts = new Map<Operation | QuietOperation, number>();
-  /** Faults so far, by kind. */
-  readonly injected = new Map<Fault, number>();
+  /** Faults so far, by kind; of those that struck after a part of the work, once more under a name of their own. */
+  readonly injected = new Map<Fault | 'short call', number>();
   private plans: Plan[] = [];
 
   add(plan: FaultPlan): PlannedFault {
@@ -132,7 +137,12 @@ export class Faults {
   next(operation: Operation, path: string): FaultPlan | undefined {
     let struck: FaultPlan | undefined;
     for (const plan of this.plans) if (plan.strikes(operation, path)) struck ??= plan.plan;
-    if (struck !== undefined) this.injected.set(struck.error, (this.injected.get(struck.error) ?? 0) + 1);
+    if (struck !== undefined) this.note(struck.error);
+    if (PARTIAL.has(operation) && (struck?.written ?? 0) > 0) this.note('short call');
     return struck;
+  }
+
+  private note(kind: Fault | 'short call'): void {
+    this.injected.set(kind, (this.injected.get(kind) ?? 0) + 1);
   }
 }

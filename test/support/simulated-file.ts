@@ -1,8 +1,8 @@
 /**
  * An open file of a simulated process, and its mappings as the `Storage` interface shows them.
  *
- * A write takes blocks page by page and may end short; `allocate` takes all it needs or none; growing by `truncate`
- * takes none and leaves a hole. Bytes and length become durable by a sync alone.
+ * A write takes blocks page by page and may end short; `allocate` takes all it needs or none, but for a planned fault;
+ * growing by `truncate` takes none and leaves a hole. Bytes and length become durable by a sync alone.
  */
 import { type CoreMemory, RANGE_ALIGNMENT } from '../../host/core/memory.ts';
 import { STATIC_END } from '../../host/generated/abi.ts';
@@ -33,8 +33,15 @@ export class SimulatedFile implements StoredFile {
   }
 
   allocate(length: number): void {
-    this.begin('allocate', 'posix_fallocate', true);
+    this.mustBeOpen('posix_fallocate');
+    const plan = this.disk.enter(this.process, 'allocate', this.path);
+    this.prepare('posix_fallocate', true);
     const { inode } = this;
+    if (plan !== undefined) {
+      // Blocks within the file stay; the file is as long as before.
+      this.takeBlocks(0, Math.min(plan.written ?? 0, length, inode.visible.size));
+      throw systemError('posix_fallocate', plan.error, this.path);
+    }
     const missing: number[] = [];
     for (let page = 0; page < pagesFor(length); page++) if (!inode.blocks.has(page)) missing.push(page);
     if (missing.length * PAGE_BYTES > this.disk.freeBytes()) throw systemError('posix_fallocate', 'ENOSPC', this.path);
@@ -48,12 +55,15 @@ export class SimulatedFile implements StoredFile {
   }
 
   read(target: Uint8Array, position: number): number {
-    this.begin('read', 'pread');
+    this.mustBeOpen('pread');
+    const plan = this.disk.enter(this.process, 'read', this.path);
+    this.prepare('pread', false);
     const { visible } = this.inode;
-    const end = Math.min(visible.size, position + target.length);
-    if (end <= position) return 0;
-    target.set(visible.bytes.subarray(position, end));
-    return end - position;
+    const wanted = Math.min(target.length, plan === undefined ? Infinity : plan.written ?? 0);
+    const end = Math.min(visible.size, position + wanted);
+    if (end > position) target.set(visible.bytes.subarray(position, end));
+    if (plan !== undefined) throw systemError('pread', plan.error, this.path);
+    return Math.max(0, end - position);
   }
 
   write(source: Uint8Array, position: number): void {

@@ -1,0 +1,48 @@
+/**
+ * Failing calls under a random workload, on the simulated disk: any call of any operation fails, wholly or after a part
+ * of its work, once or from then on; syncs fail and drop their pages; the disk fills up; the writer is killed, and the
+ * power is cut in between. A log that is not poisoned is as it was before the call or as it should be after it; a
+ * poisoned one can be read, refuses to be written to, and is opened again. Nothing that was promised is ever lost.
+ *
+ * VARVE_SEED replays one seed.
+ */
+import { afterAll, describe, expect, it } from 'vitest';
+import { giveCore, takeCore } from '../support/log-fixture.ts';
+import { Workload } from '../support/log-workload.ts';
+import { forEachSeed, seedFromEnvironment } from '../support/random.ts';
+import { newTally } from '../support/tally.ts';
+
+const MEMORY_BYTES = 16 << 20;
+const core = takeCore('simd', MEMORY_BYTES);
+const readerCore = takeCore('baseline', MEMORY_BYTES);
+afterAll(() => {
+  giveCore(core);
+  giveCore(readerCore);
+});
+
+describe('failing calls', () => {
+  for (const syncs of ['immediate', 'manual'] as const) {
+    it(`lose nothing that was promised and show nothing else (${syncs} syncs)`, async () => {
+      const tally = newTally(`failing calls, ${syncs} syncs`);
+      await forEachSeed(200, async (random) => {
+        tally.count('seeds');
+        const workload = new Workload({ core, readerCore, random, tally, syncs, faults: true });
+        for (let life = 0; life < 3; life++) {
+          const plan = workload.disk.failAt({ error: 'power-cut', nth: random.between(1, 1500) });
+          let on = true;
+          for (let steps = random.between(3, 40); on && steps > 0; steps--) on = await workload.step();
+          plan.cancel();
+          if (!on || random.chance(0.5)) await workload.cutAndJudge();
+        }
+        await workload.finish();
+      });
+      tally.report();
+      if (seedFromEnvironment() !== undefined) return;
+      // What never happened proves nothing.
+      for (const name of ['faults.EIO', 'faults.ENOSPC', 'faults.kill', 'faults.short call', 'faults.disk full',
+        'faults.power cut', 'poisoned', 'errors survived', 'openings that failed', 'kills']) {
+        expect(tally.get(name), name).toBeGreaterThan(0);
+      }
+    });
+  }
+});
