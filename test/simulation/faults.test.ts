@@ -8,7 +8,7 @@
  */
 import { afterAll, describe, expect, it } from 'vitest';
 import { giveCore, takeCore } from '../support/log-fixture.ts';
-import { Workload } from '../support/log-workload.ts';
+import { withWorkload } from '../support/log-workload.ts';
 import { forEachSeed, seedFromEnvironment } from '../support/random.ts';
 import { newTally } from '../support/tally.ts';
 
@@ -26,15 +26,15 @@ describe('failing calls', () => {
       const tally = newTally(`failing calls, ${syncs} syncs`);
       await forEachSeed(200, async (random) => {
         tally.count('seeds');
-        const workload = new Workload({ core, readerCore, random, tally, syncs, faults: true });
-        for (let life = 0; life < 3; life++) {
-          const plan = workload.disk.failAt({ error: 'power-cut', nth: random.between(1, 1500) });
-          let on = true;
-          for (let steps = random.between(3, 40); on && steps > 0; steps--) on = await workload.step();
-          plan.cancel();
-          if (!on || random.chance(0.5)) await workload.cutAndJudge();
-        }
-        await workload.finish();
+        await withWorkload({ core, readerCore, random, tally, syncs, faults: true }, async (workload) => {
+          for (let life = 0; life < 3; life++) {
+            const plan = workload.disk.failAt({ error: 'power-cut', nth: random.between(1, 1500) });
+            let on = true;
+            for (let steps = random.between(3, 40); on && steps > 0; steps--) on = await workload.step();
+            plan.cancel();
+            if (!on || random.chance(0.5)) await workload.cutAndJudge();
+          }
+        });
       });
       tally.report();
       if (seedFromEnvironment() !== undefined) return;

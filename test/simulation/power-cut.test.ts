@@ -8,7 +8,7 @@
  */
 import { afterAll, describe, expect, it } from 'vitest';
 import { giveCore, takeCore } from '../support/log-fixture.ts';
-import { Workload } from '../support/log-workload.ts';
+import { Workload, withWorkload } from '../support/log-workload.ts';
 import { Random, forEachSeed } from '../support/random.ts';
 import { newTally } from '../support/tally.ts';
 
@@ -26,14 +26,14 @@ describe('a power cut', () => {
       const tally = newTally(`power cuts at any call, ${syncs} syncs`);
       await forEachSeed(200, async (random) => {
         tally.count('seeds');
-        const workload = new Workload({ core, readerCore, random, tally, syncs });
-        for (let life = 0; life < 3; life++) {
-          const plan = workload.disk.failAt({ error: 'power-cut', nth: random.between(1, 600) });
-          for (let steps = random.between(3, 40); steps > 0; steps--) if (!await workload.step()) break;
-          plan.cancel();
-          await workload.cutAndJudge();
-        }
-        await workload.finish();
+        await withWorkload({ core, readerCore, random, tally, syncs }, async (workload) => {
+          for (let life = 0; life < 3; life++) {
+            const plan = workload.disk.failAt({ error: 'power-cut', nth: random.between(1, 600) });
+            for (let steps = random.between(3, 40); steps > 0; steps--) if (!await workload.step()) break;
+            plan.cancel();
+            await workload.cutAndJudge();
+          }
+        });
       });
       tally.report();
     });
@@ -45,13 +45,15 @@ describe('a power cut', () => {
       tally.count('seeds');
       const syncs = seed % 2 === 0 ? 'manual' : 'immediate';
       for (let k = 1; ; k++) {
-        const workload = new Workload({ core, readerCore, random: new Random(seed), tally, syncs });
-        workload.disk.freezeAtSync(k);
-        for (let steps = 30; steps > 0; steps--) expect(await workload.step()).toBe(true);
-        const { frozen } = workload.disk;
+        let frozen = false;
+        const options = { core, readerCore, random: new Random(seed), tally, syncs } as const;
         try {
-          await workload.cutAndJudge();
-          await workload.finish();
+          await withWorkload(options, async (workload) => {
+            workload.disk.freezeAtSync(k);
+            for (let steps = 30; steps > 0; steps--) expect(await workload.step()).toBe(true);
+            ({ frozen } = workload.disk);
+            await workload.cutAndJudge();
+          });
         } catch (error) {
           (error as Error).message += ` [frozen at sync ${k}]`;
           throw error;

@@ -76,9 +76,16 @@ export class Names {
     return this.journal.filter((change) => change.directory === directory);
   }
 
-  /** Makes those of `changes` durable that are not yet. */
+  /**
+   * Makes those of `changes` durable that are not yet. A name goes through its changes in their order: before a change
+   * of a name, all earlier ones of that name become durable.
+   */
   commit(changes: Iterable<NameChange>): void {
     const wanted = new Set(changes);
+    for (const [at, change] of [...this.journal.entries()].reverse()) {
+      if (!wanted.has(change)) continue;
+      for (const earlier of this.journal.slice(0, at)) if (sharesName(earlier, change)) wanted.add(earlier);
+    }
     this.journal = this.journal.filter((change) => {
       if (!wanted.has(change)) return true;
       apply(change.directory.durable, change);
@@ -166,6 +173,11 @@ export class Names {
     apply(directory.entries, change);
     this.journal.push(change);
   }
+}
+
+function sharesName(a: NameChange, b: NameChange): boolean {
+  const names = [b.removed, b.added];
+  return a.directory === b.directory && [a.removed, a.added].some((name) => name !== undefined && names.includes(name));
 }
 
 /** Makes a change in a table of names. A name that leads elsewhere by now is not removed. */
