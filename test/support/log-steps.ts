@@ -69,6 +69,15 @@ function truncateBefore(stage: Stage): void {
   stage.change(beginningAt(model, first), () => stage.durable(first - 1));
 }
 
+function retain(stage: Stage): void {
+  const { model, log } = stage;
+  let first = model.first;
+  stage.change(dropping(model, lastOf(model) + 1), () => {
+    first = log.retain({ maxBytes: stage.random.between(1, 400_000) });
+  });
+  stage.change(beginningAt(model, first), () => stage.durable(first - 1));
+}
+
 function truncateAfter(stage: Stage): void {
   const { model, log } = stage;
   const lsn = stage.random.between(model.first - 1, lastOf(model));
@@ -98,6 +107,7 @@ const STEPS: readonly Step[] = [
   { name: 'syncNow', weight: 6, run: (stage) => stage.durable(stage.log.syncNow()) },
   { name: 'rotate', weight: 6, run: (stage) => stage.log.rotate() },
   { name: 'truncateBefore', weight: 5, run: truncateBefore },
+  { name: 'retain', weight: 3, run: retain },
   { name: 'truncateAfter', weight: 5, run: truncateAfter },
   { name: 'reset', weight: 2, run: reset },
   { name: 'close', weight: 8, run: (stage) => stage.closeAndOpen() },

@@ -13,6 +13,7 @@ import type { StoredFile } from '../../host/io/storage.ts';
 import type { RecordRef } from '../../host/log/record.ts';
 import { RecordLog } from '../../host/record-log/record-log.ts';
 import { wipeCore } from './log-fixture.ts';
+import { Following } from './log-following.ts';
 import { type Expectation, compareAll, compareSome, judge } from './log-judge.ts';
 import { EMPTY_MODEL, type Model, lastOf } from './log-model.ts';
 import { type Stage, drawStep } from './log-steps.ts';
@@ -68,6 +69,8 @@ export class Workload implements Stage {
   private readerKnew = EMPTY_MODEL;
   /** The model before the call that is under way; the model itself where none is. */
   private before = EMPTY_MODEL;
+  /** Followers of the writer and of the reader. */
+  private readonly followings: { writer?: Following | undefined; reader?: Following | undefined } = {};
   /** The last LSN that was said to be on disk. */
   private durableLsn = 0;
   /** What there was when the disk stopped taking anything. */
@@ -78,6 +81,8 @@ export class Workload implements Stage {
   private numbers = 0;
   private epoch = 0;
   private readonly pending: Promise<unknown>[] = [];
+  /** Whether a sync that nobody waited for has failed. */
+  private syncFailed = false;
 
   constructor(options: WorkloadOptions) {
     this.options = options;
@@ -111,7 +116,12 @@ export class Workload implements Stage {
     this.model = next;
     run();
     this.noteFrozen();
+    this.noteChange(this.before);
     this.before = this.model;
+  }
+
+  private noteChange(before: Model): void {
+    for (const following of Object.values(this.followings)) following?.noteChange(before, this.model);
   }
 
   /** Takes down what there was when the disk stopped taking anything: every later call goes on as if nothing had. */
@@ -121,7 +131,7 @@ export class Workload implements Stage {
 
   async sync(): Promise<void> {
     const sync = this.log.sync().then((lsn) => this.durable(lsn));
-    if (this.disk.queue.mode === 'manual') this.pending.push(sync.catch(() => undefined));
+    if (this.disk.queue.mode === 'manual') this.pending.push(sync.catch(() => { this.syncFailed = true; }));
     else await sync;
   }
 
@@ -152,7 +162,10 @@ export class Workload implements Stage {
     const closing = this.log.close();
     await this.completeAll();
     await closing;
+    // Whoever waited for that sync was told; a poisoned log is closed without another one.
+    if (this.syncFailed) throw new VarveError('ERR_VARVE_POISONED', 'a sync has failed');
     this.current = undefined;
+    await this.endFollowing('writer');
     this.durable(lastOf(this.model));
     this.current = this.open();
     const { outcome, closedCleanly, scannedRecords, segments } = this.log.recovery;
@@ -217,7 +230,7 @@ export class Workload implements Stage {
       await this.completeSome();
       this.noteFaults(plan);
       this.noteFrozen();
-      this.look();
+      await this.look();
     } catch (error) {
       this.noteFaults(plan);
       await this.unlessCut(() => (this.ended() === undefined ? this.afterError(error) : this.afterKill()));
@@ -270,6 +283,28 @@ export class Workload implements Stage {
     return disk.failAt(plan);
   }
 
+  /** The log of a follower is gone: so is the follower. */
+  private async endFollowing(whose: 'writer' | 'reader'): Promise<void> {
+    const following = this.followings[whose];
+    this.followings[whose] = undefined;
+    await following?.requireClosed();
+  }
+
+  /** Lets a follower take some of what there is, or begin. */
+  private async follow(whose: 'writer' | 'reader', log: RecordLog): Promise<void> {
+    const { random, tally } = this;
+    const following = this.followings[whose];
+    if (following === undefined) {
+      if (random.chance(0.4)) this.followings[whose] = new Following(log, this.model, random);
+      return;
+    }
+    const taken = await following.look(this.model, this.disk.frozen ? Infinity : this.durableLsn, random);
+    tally.add('records followed', taken ?? 0);
+    if (taken !== undefined) return;
+    tally.count('followers that lost records');
+    this.followings[whose] = undefined;
+  }
+
   private noteFaults(plan: PlannedFault | undefined): void {
     this.disk.capacity = Infinity;
     plan?.cancel();
@@ -279,19 +314,21 @@ export class Workload implements Stage {
   }
 
   /** Compares the log with the model, as the writer sees it and as a reader does. */
-  private look(): void {
+  private async look(): Promise<void> {
     const { random, log, tally } = this;
     if (log.poisoned) throw new VarveError('ERR_VARVE_POISONED', 'a sync has failed');
     this.durable(log.durableLsn);
     // Views are refreshed by calls of the disk alone, and an append makes none.
     this.disk.refresh();
     if (random.chance(0.5)) tally.add('records', compareSome(log, this.model, random, this.refs));
+    if (random.chance(0.5)) await this.follow('writer', log);
     if (!random.chance(0.4) || !this.openReader()) return;
     this.readerKnew = this.model;
     this.readerUnderFaults();
     tally.add('records by the reader', compareSome(this.reader!, this.model, random, this.refs));
     if (random.chance(0.1)) tally.add('records by the reader', compareAll(this.reader!, this.model));
-    if (random.chance(0.1)) this.closeReader();
+    await this.follow('reader', this.reader!);
+    if (random.chance(0.1)) await this.closeReader();
   }
 
   /** Whether there is a reader now. */
@@ -305,9 +342,10 @@ export class Workload implements Stage {
     return true;
   }
 
-  private closeReader(): void {
+  private async closeReader(): Promise<void> {
     this.reader?.closeSync();
     this.reader = undefined;
+    await this.endFollowing('reader');
   }
 
   /** A reader whose calls fail gives a typed error or the right records, and reads on afterwards. */
@@ -350,10 +388,11 @@ export class Workload implements Stage {
       closeWhateverFails(log);
     }
     this.current = undefined;
+    await this.endFollowing('writer');
     await this.settlePending();
     // What a failed sync has dropped from the cache shows its old bytes, now or later.
     const floor = this.disk.evictFailedPages() > 0 ? this.durableLsn : this.committed();
-    this.reopen({ candidates, floor });
+    await this.reopen({ candidates, floor });
   }
 
   /** After the death of the writer's process: the machine goes on, and so does the reader. */
@@ -364,14 +403,14 @@ export class Workload implements Stage {
     this.bury();
     await this.settlePending();
     if (this.random.chance(0.5)) this.judgeReader(this.forReader());
-    this.reopen(expectation);
+    await this.reopen(expectation);
   }
 
   /**
    * Opens the log until it can be opened, and judges it; goes on with what is there. Returns early where the power
    * fails.
    */
-  private reopen(expectation: Expectation): void {
+  private async reopen(expectation: Expectation): Promise<void> {
     const { random, disk, tally } = this;
     let { floor } = expectation;
     for (;;) {
@@ -389,7 +428,7 @@ export class Workload implements Stage {
         if (disk.evictFailedPages() > 0) floor = Math.min(floor, this.durableLsn);
       }
     }
-    this.faulted = false;
+    this.faulted = this.syncFailed = false;
     tally.count('restarts');
     tally.count(`outcome ${this.log.recovery.outcome}`);
     if (this.log.recovery.epoch < this.epoch) throw new Error(`epoch ${this.log.recovery.epoch} after ${this.epoch}`);
@@ -397,19 +436,21 @@ export class Workload implements Stage {
     const model = judge(this.log, { ...expectation, floor });
     tally.add('records', model.records.length);
     tally.add('records not durable and lost', Math.max(...expectation.candidates.map(lastOf)) - lastOf(model));
+    const longest = expectation.candidates.reduce((a, b) => (lastOf(a) > lastOf(b) ? a : b));
     this.before = this.model = model;
+    this.noteChange(longest);
     this.durableLsn = lastOf(model);
     this.stopped = undefined;
     this.trace('opened', this.log.recovery.outcome);
-    this.requireRepaired();
+    await this.requireRepaired();
     const strange = disk.paths().filter((path) => !/(CONTROL|LOCK|\d{20}\.seg|\.cut)$/.test(path));
     if (strange.length > 0) throw new Error(`recovery left ${strange.join()}`);
   }
 
   /** A log that was recovered is whole: another process that opened it now would find nothing to repair. */
-  private requireRepaired(): void {
-    if (!this.openReader()) return;
-    this.closeReader();
+  private async requireRepaired(): Promise<void> {
+    if (this.options.readerCore === undefined) return;
+    await this.closeReader();
     const copy = this.disk.clone();
     const again = RecordLog.openSync(DIRECTORY, { core: this.options.readerCore!, storage: copy.storage() });
     const { outcome, because } = again.recovery;
@@ -440,11 +481,11 @@ export class Workload implements Stage {
       disk.queue.mode = 'immediate';
       // The machine may stop again while it recovers, any number of times.
       const plan = random.chance(0.3) ? disk.failAt({ error: 'power-cut', nth: random.between(1, 60) }) : undefined;
-      await this.unlessCut(() => {
+      await this.unlessCut(async () => {
         const expectation = this.stopped ?? this.expectation();
         if (random.chance(0.3)) this.judgeReader(expectation);
-        this.closeReader();
-        this.reopen(expectation);
+        await this.closeReader();
+        await this.reopen(expectation);
       });
       plan?.cancel();
     } while (this.ended() !== undefined);
@@ -468,6 +509,7 @@ export class Workload implements Stage {
   private bury(): void {
     if (this.current !== undefined) closeWhateverFails(this.current);
     this.current = undefined;
+    this.followings.writer = undefined;
     wipeCore(this.options.core);
     this.storage = this.start();
   }
@@ -475,6 +517,7 @@ export class Workload implements Stage {
   private buryReader(): void {
     if (this.reader !== undefined) closeWhateverFails(this.reader);
     this.reader = undefined;
+    this.followings.reader = undefined;
     if (this.options.readerCore !== undefined) wipeCore(this.options.readerCore);
   }
 
@@ -491,7 +534,7 @@ export class Workload implements Stage {
     this.current ??= this.open();
     await this.closeAndOpen();
     this.log.closeSync();
-    this.closeReader();
+    await this.closeReader();
     this.disk.check();
     for (const [error, count] of this.disk.faults.injected) {
       if (error !== 'power-cut') this.tally.add(`faults.${error}`, count);
