@@ -129,6 +129,7 @@ export class LogWriter extends Appender {
       this.writeMarks(durableLsn, this.firstLsn, lsn);
       this.recovered.control.sync();
       // Each step leaves a log that can be read, in case that the next one fails.
+      this.segments.last!.noteEnd();
       this.nextLsn = this.lastLsn + 1;
       this.nextPosition = this.position;
       this.view = undefined;
