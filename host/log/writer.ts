@@ -222,6 +222,7 @@ export class LogWriter extends Appender {
       this.requireOpen();
       const target = this.capture();
       await this.syncTarget(target);
+      CANARY: if (globalThis.varveCanary === 'mark') Object.assign(target, this.capture());
       // Closing has synced by itself. After a truncation, which wrote its own marks, everything is looked at again.
       if (this.state === 'closed') return;
       if (target.cuts === this.cuts) {
@@ -232,6 +233,7 @@ export class LogWriter extends Appender {
   }
 
   private async syncTarget(target: SyncTarget): Promise<void> {
+    CANARY: if (globalThis.varveCanary === 'sync') return;
     const { active } = target;
     if (target.sealed.length > 0 || target.names > 0) {
       const syncs = target.sealed.map((segment) => segment.stored.sync());

@@ -20,11 +20,11 @@ afterAll(() => {
   giveCore(readerCore);
 });
 
-describe('failing calls', () => {
+describe('failing calls', { timeout: 120_000 }, () => {
   for (const syncs of ['immediate', 'manual'] as const) {
     it(`lose nothing that was promised and show nothing else (${syncs} syncs)`, async () => {
       const tally = newTally(`failing calls, ${syncs} syncs`);
-      await forEachSeed(200, async (random) => {
+      await forEachSeed(100, async (random) => {
         tally.count('seeds');
         await withWorkload({ core, readerCore, random, tally, syncs, faults: true }, async (workload) => {
           for (let life = 0; life < 3; life++) {

@@ -8,7 +8,7 @@
  */
 import { afterAll, describe, expect, it } from 'vitest';
 import { giveCore, takeCore } from '../support/log-fixture.ts';
-import { Workload, withWorkload } from '../support/log-workload.ts';
+import { Workload, cutThrice, withWorkload } from '../support/log-workload.ts';
 import { Random, forEachSeed } from '../support/random.ts';
 import { newTally } from '../support/tally.ts';
 
@@ -20,20 +20,13 @@ afterAll(() => {
   giveCore(readerCore);
 });
 
-describe('a power cut', () => {
+describe('a power cut', { timeout: 120_000 }, () => {
   for (const syncs of ['immediate', 'manual'] as const) {
     it(`at any call loses nothing durable and shows nothing else (${syncs} syncs)`, async () => {
       const tally = newTally(`power cuts at any call, ${syncs} syncs`);
-      await forEachSeed(200, async (random) => {
+      await forEachSeed(120, async (random) => {
         tally.count('seeds');
-        await withWorkload({ core, readerCore, random, tally, syncs }, async (workload) => {
-          for (let life = 0; life < 3; life++) {
-            const plan = workload.disk.failAt({ error: 'power-cut', nth: random.between(1, 600) });
-            for (let steps = random.between(3, 40); steps > 0; steps--) if (!await workload.step()) break;
-            plan.cancel();
-            await workload.cutAndJudge();
-          }
-        });
+        await cutThrice({ core, readerCore, random, tally, syncs });
       });
       tally.report();
     });

@@ -39,6 +39,7 @@ export const HOST: Readonly<Record<string, readonly string[]>> = {
   'limits': ['generated'],
   'generated': [],
   'wasm.d': [],
+  'canary.d': [],
 };
 
 interface Guard {

@@ -56,6 +56,19 @@ export async function withWorkload(
   }
 }
 
+/** Three lives, each ended by a power cut at any call. */
+export async function cutThrice(options: WorkloadOptions): Promise<void> {
+  const { random } = options;
+  await withWorkload(options, async (workload) => {
+    for (let life = 0; life < 3; life++) {
+      const plan = workload.disk.failAt({ error: 'power-cut', nth: random.between(1, 600) });
+      for (let steps = random.between(3, 40); steps > 0; steps--) if (!await workload.step()) break;
+      plan.cancel();
+      await workload.cutAndJudge();
+    }
+  });
+}
+
 export class Workload implements Stage {
   readonly disk: SimulatedDisk;
   readonly random: Random;
