@@ -110,6 +110,7 @@ export class Repair {
     const view = this.pool.view(segment);
     const limit = Math.min(end ?? view.mapped, view.mapped);
     let changed = false;
+    let mended = 0;
     for (;;) {
       const status = view.recover(limit, records ?? ALL);
       const offset = view.resultOffset;
@@ -117,6 +118,9 @@ export class Repair {
       if (known === view.records && known === records) break;
       const restEnd = view.endOfBytes(offset, limit);
       if (records === undefined && restEnd === offset && known === view.records) break;
+      // Placeholders that are not valid where they stand would be replaced for ever.
+      if (offset <= mended) throw unrepairable(segment, offset);
+      mended = offset;
       changed = true;
       if (!this.mend(segment, offset, known, limit, records, restEnd, status)) break;
     }
