@@ -15,7 +15,7 @@ import {
 import { type Ground, frameAt, longestPrefix } from '../support/frame-oracle.ts';
 import { MUTATIONS, type Material, drawMutation } from '../support/mutations.ts';
 import { type Random, forEachSeed, seedFromEnvironment } from '../support/random.ts';
-import { newTally } from '../support/tally.ts';
+import { newTally, scaled } from '../support/tally.ts';
 
 const PAGE = 65536;
 /** The static area, one page for the index, one for the segment: the memory ends with the segment. */
@@ -130,7 +130,7 @@ function decode(bench: Bench, ground: Ground, draws: Random): number[] {
   return answers;
 }
 
-describe('the decoder', { timeout: 120_000 }, () => {
+describe('the decoder', { timeout: scaled(120_000) }, () => {
   it('answers arbitrary and mutated bytes with the longest valid prefix, and never leaves them', async () => {
     await forEachSeed(120, (random) => {
       tally.count('seeds');
@@ -143,7 +143,7 @@ describe('the decoder', { timeout: 120_000 }, () => {
           const name = drawMutation(random);
           names.push(name);
           bytes = MUTATIONS[name]!(random, { ...material, bytes, frames: material.frames.filter((at) => at < bytes.length) });
-          tally.count(`faults.${name}`);
+          if (name !== 'nothing') tally.count(`faults.${name}`);
         }
         const ground = { bytes, salt: material.salt, baseLsn: 1 };
         const draws = random.fork();
@@ -160,7 +160,7 @@ describe('the decoder', { timeout: 120_000 }, () => {
         tally.add('cases', 2);
       }
     });
-    if (seedFromEnvironment() === undefined) expect(tally.get('records')).toBeGreaterThan(100_000);
+    if (seedFromEnvironment() === undefined) expect(tally.get('records')).toBeGreaterThan(scaled(100_000));
   });
 
   it('takes no arbitrary bytes for a header, a footer or a control page, and reads nothing behind them', async () => {

@@ -14,7 +14,7 @@ import { giveCore, takeCore } from '../support/log-fixture.ts';
 import { cutThrice } from '../support/log-workload.ts';
 import { Random } from '../support/random.ts';
 import { ROOT, parse, sourcesBelow, visit } from '../support/repository.ts';
-import { newTally } from '../support/tally.ts';
+import { newTally, scaled } from '../support/tally.ts';
 
 const MEMORY_BYTES = 16 << 20;
 const SEEDS_MAX = 150;
@@ -53,7 +53,7 @@ async function find(what: string, bug: { core?: Core; canary?: keyof typeof HOST
   giveCore(sound);
 }
 
-describe('the simulation finds', { timeout: 120_000 }, () => {
+describe('the simulation finds', { timeout: scaled(120_000) }, () => {
   for (const [canary, what] of Object.entries(HOST_CANARIES)) {
     it(what, () => find(what, { canary: canary as keyof typeof HOST_CANARIES }));
   }
@@ -67,7 +67,7 @@ describe('the simulation finds', { timeout: 120_000 }, () => {
   });
 });
 
-describe('what is shipped', { timeout: 120_000 }, () => {
+describe('what is shipped', { timeout: scaled(120_000) }, () => {
   it('has no trace of a canary in its bundles', () => {
     const bundles = filesIn(`${ROOT}/dist`).filter((path) => /\.(js|ts|map)$/.test(path));
     expect(bundles.length).toBeGreaterThan(4);

@@ -10,7 +10,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { giveCore, takeCore } from '../support/log-fixture.ts';
 import { withWorkload } from '../support/log-workload.ts';
 import { forEachSeed, seedFromEnvironment } from '../support/random.ts';
-import { newTally } from '../support/tally.ts';
+import { newTally, scaled } from '../support/tally.ts';
 
 const MEMORY_BYTES = 16 << 20;
 const core = takeCore('simd', MEMORY_BYTES);
@@ -20,7 +20,7 @@ afterAll(() => {
   giveCore(readerCore);
 });
 
-describe('failing calls', { timeout: 120_000 }, () => {
+describe('failing calls', { timeout: scaled(120_000) }, () => {
   for (const syncs of ['immediate', 'manual'] as const) {
     it(`lose nothing that was promised and show nothing else (${syncs} syncs)`, async () => {
       const tally = newTally(`failing calls, ${syncs} syncs`);

@@ -10,7 +10,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { giveCore, takeCore } from '../support/log-fixture.ts';
 import { Workload, cutThrice, withWorkload } from '../support/log-workload.ts';
 import { Random, forEachSeed } from '../support/random.ts';
-import { newTally } from '../support/tally.ts';
+import { newTally, scaled } from '../support/tally.ts';
 
 const MEMORY_BYTES = 16 << 20;
 const core = takeCore('simd', MEMORY_BYTES);
@@ -20,7 +20,7 @@ afterAll(() => {
   giveCore(readerCore);
 });
 
-describe('a power cut', { timeout: 120_000 }, () => {
+describe('a power cut', { timeout: scaled(120_000) }, () => {
   for (const syncs of ['immediate', 'manual'] as const) {
     it(`at any call loses nothing durable and shows nothing else (${syncs} syncs)`, async () => {
       const tally = newTally(`power cuts at any call, ${syncs} syncs`);
