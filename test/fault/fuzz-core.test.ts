@@ -142,7 +142,8 @@ describe('the decoder', { timeout: scaled(120_000) }, () => {
         for (let times = random.pick([1, 1, 1, 2, 3]); times > 0 && bytes.length > 0; times--) {
           const name = drawMutation(random);
           names.push(name);
-          bytes = MUTATIONS[name]!(random, { ...material, bytes, frames: material.frames.filter((at) => at < bytes.length) });
+          const frames = material.frames.filter((at) => at < bytes.length);
+          bytes = MUTATIONS[name]!(random, { ...material, bytes, frames });
           if (name !== 'nothing') tally.count(`faults.${name}`);
         }
         const ground = { bytes, salt: material.salt, baseLsn: 1 };

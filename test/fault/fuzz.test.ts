@@ -230,7 +230,9 @@ describe('a mutated store', { timeout: scaled(120_000) }, () => {
         disk.capacity = 8 << 20;
         records = steps = 0;
         const names: string[] = [];
-        for (let times = random.pick([1, 1, 1, 2, 3]); times > 0; times--) names.push(mutate(random, base, other, disk));
+        for (let times = random.pick([1, 1, 1, 2, 3]); times > 0; times--) {
+          names.push(mutate(random, base, other, disk));
+        }
         for (const name of names) if (name !== 'nothing') tally.count(`faults.${name}`);
         tally.count('cases');
         try {

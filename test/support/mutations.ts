@@ -40,7 +40,9 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   'nothing': (_, { bytes }) => bytes.slice(),
   'noise': (random, { bytes }) => random.bytes(bytes.length),
   'flipped bits': (random, { bytes }) => changed(bytes, (copy) => {
-    for (let count = random.between(1, 4); count > 0; count--) copy[random.integer(copy.length)]! ^= 1 << random.integer(8);
+    for (let count = random.between(1, 4); count > 0; count--) {
+      copy[random.integer(copy.length)]! ^= 1 << random.integer(8);
+    }
   }),
   'runs of bytes': (random, { bytes }) => changed(bytes, (copy) => {
     const at = random.integer(copy.length);
@@ -82,7 +84,8 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     const at = random.pick(frames);
     if (at + 24 > copy.length) return;
     for (let count = random.between(1, 2); count > 0; count--) {
-      setWord(copy, at + random.pick([4, 8, 12, 16, 20]), random.chance(0.6) ? random.pick(ABSURD) : random.integer(600));
+      const number = random.chance(0.6) ? random.pick(ABSURD) : random.integer(600);
+      setWord(copy, at + random.pick([4, 8, 12, 16, 20]), number);
     }
     sealAgain(copy, at, salt);
   }),

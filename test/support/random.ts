@@ -2,7 +2,8 @@
  * Seeded randomness for tests: the same seed gives the same numbers on every machine and in every version of Node.
  *
  * A property test runs through `forEachSeed`, which names the seed in the error of a failing case; VARVE_SEED=<seed>
- * in the environment then replays that case alone, and VARVE_LAB=<factor> runs so many times as many. No test draws from `Math.random` or from the clock.
+ * in the environment then replays that case alone, and VARVE_LAB=<factor> runs so many times as many. No test draws
+ * from `Math.random` or from the clock.
  */
 import { scaled } from './tally.ts';
 
@@ -115,8 +116,8 @@ export function seedFromEnvironment(): number | undefined {
 }
 
 /**
- * Runs `body` with the seeds first, first + 1, … (`count` of them, times VARVE_LAB), or with VARVE_SEED alone. The error
- * of a failing case ends with its seed.
+ * Runs `body` with the seeds first, first + 1, … (`count` of them, times VARVE_LAB), or with VARVE_SEED alone. The
+ * error of a failing case ends with its seed.
  */
 export async function forEachSeed(
   count: number, body: (random: Random, seed: number) => void | Promise<void>, first = 1,
