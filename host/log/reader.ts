@@ -21,8 +21,6 @@ import { SegmentSet, statusName } from './segments.ts';
 
 /** How often a directory is read again when a writer changes it meanwhile. */
 const ATTEMPTS = 50;
-/** No generation that a writer can reach. */
-const NOTHING_LOADED = -1;
 
 /** Records that are not in the log any more, as a reader notices it. */
 export interface LogChange {
@@ -113,6 +111,7 @@ export class LogReader {
         // A segment that was listed may be gone when it is opened.
         const gone = isMoved(error) && attempt < ATTEMPTS;
         const denied = VarveError.is(error, 'ERR_VARVE_CORRUPT') && this.live;
+        this.forget();
         if (denied) this.impostor = this.page!.writer!.epoch;
         else if (!gone) throw error;
       }
@@ -123,6 +122,8 @@ export class LogReader {
 
   private forget(): void {
     for (const segment of [...this.segments.list]) this.segments.drop(segment);
+    // No writer's: where loading fails, whoever asks next loads again.
+    this.generation = -1;
   }
 
   private loadOnce(names: string[], identity: StoreIdentity | undefined): Finding | undefined {
@@ -290,13 +291,7 @@ export class LogReader {
 
   private reload(): void {
     this.forget();
-    try {
-      this.load(this.names(), this.control?.identity());
-    } catch (error) {
-      // Nothing is known now: whoever asks next loads again.
-      this.generation = NOTHING_LOADED;
-      throw error;
-    }
+    this.load(this.names(), this.control?.identity());
   }
 
   private dropExpired(firstLsn: number): void {
