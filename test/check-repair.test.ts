@@ -166,6 +166,21 @@ it('repairs what random damage leaves, and loses no record that was not hit', as
   });
 });
 
+it('gives up a record in the midst of a batch, written after the log was opened again, and ends', async () => {
+  const fixture = logFixture('simulated', 'simd');
+  const first = await fixture.open();
+  first.append(`${PAYLOAD}1`);
+  await first.close();
+  const log = await fixture.open();
+  log.appendBatch([2, 3, 4].map((lsn) => `${PAYLOAD}${lsn}`));
+  log.append(`${PAYLOAD}5`);
+  log.syncNow();
+  const { offset } = log.refOf(3);
+  const crashed = fixture.afterCrash();
+  flip(crashed, crashed.segmentNames()[0]!, offset + 24);
+  expect(await repaired(crashed)).toEqual(new Set([3]));
+});
+
 it('refuses what is no store, and one that is open for writing', async () => {
   const fixture = logFixture('real', 'simd');
   await expect(RecordLog.repair(fixture.directory, fixture.options())).rejects.toSatisfy(

@@ -136,7 +136,6 @@ export class Repair {
     status: number,
   ): boolean {
     const view = segment.view!;
-    const epoch = segment.epochAt(Math.min(ordinal, view.records)) || segment.header.epoch;
     const later = status === Status.BadEpoch ? 0 : view.findLater(offset + 8, limit, ordinal + 1);
     const laterOrdinal = view.resultRecords;
     if (later === 0 && records === undefined) {
@@ -154,6 +153,9 @@ export class Repair {
       throw unrepairable(segment, offset);
     }
     this.save(segment, offset, end - offset);
+    // The frames of an unfinished batch are valid too: no placeholder behind them may be of an earlier epoch.
+    view.setEnd(ordinal, offset, view.epoch);
+    const epoch = segment.epochAt(ordinal) || segment.header.epoch;
     if (view.fillLost(offset, end, ordinal, count, epoch) !== Status.Ok) throw unrepairable(segment, offset);
     this.note(segment.baseLsn, ordinal, count, offset, end - offset);
     return true;
