@@ -9,13 +9,14 @@ import { STATIC_END } from '../../host/generated/abi.ts';
 import { RecordLog } from '../../host/record-log/record-log.ts';
 import { failure, giveCore, rejection, takeCore, textOf, texts, wipeCore } from '../support/log-fixture.ts';
 import { SimulatedDisk, type FaultPlan } from '../support/simulated-disk.ts';
+import { newTally } from '../support/tally.ts';
 
 const DIRECTORY = '/store';
 const core = takeCore('simd', 16 << 20);
-const tally = { faults: 0, poisoned: 0, retried: 0 };
+const tally = newTally('single failing calls');
 afterAll(() => {
   giveCore(core);
-  console.info('faults:', tally);
+  tally.report();
 });
 
 let disk: SimulatedDisk;
@@ -79,7 +80,7 @@ describe('a failed sync', () => {
         disk.failAt({ ...plan, times: 3 });
         if (blocking) failure(plan.error === 'EIO' ? 'ERR_VARVE_IO' : 'ERR_VARVE_DISK_FULL', () => log.syncNow());
         else await rejection(plan.error === 'EIO' ? 'ERR_VARVE_IO' : 'ERR_VARVE_DISK_FULL', log.sync());
-        tally.faults++;
+        tally.count('faults.failing call');
         expect(log.durableLsn).toBe(10);
         await expectPoisoned(log, list, new RegExp(plan.error));
         await log.close();
@@ -149,14 +150,14 @@ describe('a disk without room', () => {
         expect(failure('ERR_VARVE_DISK_FULL', () => log.append(room)).details).toMatchObject({ errno: 'ENOSPC' });
         failure('ERR_VARVE_DISK_FULL', () => log.appendBatch([room, room]));
         failure('ERR_VARVE_DISK_FULL', () => log.rotate());
-        tally.faults += 3;
+        tally.add('faults.failing call', 3);
       }
       expect([log.poisoned, log.lastLsn, disk.paths()]).toEqual([false, at, before]);
       expect([...log].map(textOf)).toEqual(list.slice(0, at));
       disk.capacity = Infinity;
       log.rotate();
       if (at < list.length) log.append(list[at++]!);
-      tally.retried++;
+      tally.count('retried');
     }
     log.closeSync();
     expectRecovered(list.slice(0, at), at);
@@ -234,7 +235,7 @@ describe('a failure of any call', () => {
         expect(reading).toMatchObject({ code: expect.stringMatching(/^ERR_VARVE_(CLOSED|IO|DISK_FULL)$/) as string });
       }
       if (log.poisoned) {
-        tally.poisoned++;
+        tally.count('poisoned');
         failure('ERR_VARVE_POISONED', () => log.append('no'));
       }
       try {
@@ -265,7 +266,7 @@ describe('a failure of any call', () => {
           expect(thrown).toBeUndefined();
           break;
         }
-        tally.faults++;
+        tally.count('faults.failing call');
         if (thrown !== undefined) {
           expect(thrown, `${operation} ${nth}`).toMatchObject({ code: expect.stringMatching(/^ERR_VARVE_/) as string });
         }

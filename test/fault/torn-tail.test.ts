@@ -9,6 +9,7 @@ import type { RecordInput } from '../../host/log/appender.ts';
 import { giveCore, logFixture, takeCore, textOf, texts } from '../support/log-fixture.ts';
 import { Random } from '../support/random.ts';
 import { SimulatedDisk } from '../support/simulated-disk.ts';
+import { newTally } from '../support/tally.ts';
 
 const DIRECTORY = '/store';
 const SEGMENT_BYTES = 65536;
@@ -17,10 +18,10 @@ const fillers = ['zeros', 'noise', 'ones'] as const;
 type Filler = (typeof fillers)[number];
 type Then = 'append' | 'rotate';
 
-let cases = 0;
+const tally = newTally('torn tails');
 afterAll(() => {
   giveCore(core);
-  console.info(`torn tails: ${cases} cases`);
+  tally.report();
 });
 
 /** A store with one synced record, as its dead writer left it, and the frames that come next. */
@@ -74,7 +75,7 @@ function startsWith(tail: Uint8Array, frames: Uint8Array): boolean {
 
 /** Opens a store with that tail, appends 50 records, opens it again; throws where anything is not as it must be. */
 function survive(base: Base, tail: Uint8Array, then: Then): void {
-  cases++;
+  tally.count('faults.torn tail');
   const disk = base.disk.clone();
   disk.tamper(base.segment, base.offset, tail);
   const options = { core, storage: disk.storage(), segmentBytes: SEGMENT_BYTES };
@@ -152,7 +153,7 @@ describe('a torn tail of every length', () => {
     const base = prepare(frames['a record with a key']!, false);
     for (const filler of fillers) {
       for (let k = 0; k <= base.frames.length; k++) {
-        cases++;
+        tally.count('faults.torn tail');
         const tail = tailOf(base.frames, k, filler);
         const disk = base.disk.clone();
         disk.tamper(base.segment, base.offset, tail);
@@ -173,7 +174,7 @@ describe('a torn tail on the real disk', () => {
       const records = frames['a record with a key']!;
       const base = prepare(records, false);
       for (let k = 0; k <= base.frames.length; k += 5) {
-        cases++;
+        tally.count('faults.torn tail');
         const fixture = logFixture('real', k % 2 === 0 ? 'simd' : 'baseline');
         for (const path of base.disk.paths()) fixture.put(path.slice(DIRECTORY.length + 1), base.disk.read(path)!);
         const tail = tailOf(base.frames, k, filler);
