@@ -56,7 +56,8 @@ function sameStore(a: StoreIdentity, b: StoreIdentity): boolean {
   return a.storeKind === b.storeKind && a.idLow === b.idLow && a.idHigh === b.idHigh;
 }
 
-function readFooter(context: LogContext, file: StoredFile, header: HeaderFields) {
+/** The footer at the end of a segment's file; `undefined` where there is none that is valid. */
+export function readFooter(context: LogContext, file: StoredFile, header: HeaderFields) {
   const size = file.size();
   if (size < FOOTER_BYTES) return undefined;
   const bytes = new Uint8Array(FOOTER_BYTES);

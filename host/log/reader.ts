@@ -9,15 +9,15 @@
  */
 import type { StoreIdentity } from '../core/control-page.ts';
 import { VarveError } from '../errors/varve-error.ts';
-import { FRAMES_OFFSET, Status } from '../generated/abi.ts';
+import { FRAMES_OFFSET } from '../generated/abi.ts';
 import { ControlFile, requireKind } from './control.ts';
 import { examine, scanSegment, type Finding } from './examine.ts';
 import { holdsStore, loadSegments, refuseForeign, type Loaded } from './load.ts';
-import { baseLsnOf } from './names.ts';
 import type { SegmentPool } from './pool.ts';
 import { reportOf, type RecoveryReport } from './report.ts';
 import type { LogContext } from './segment.ts';
-import { SegmentSet, statusName } from './segments.ts';
+import { SegmentSet } from './segments.ts';
+import { extendToWatermark, isCutting } from './watermark.ts';
 
 /** How often a directory is read again when a writer changes it meanwhile. */
 const ATTEMPTS = 50;
@@ -110,7 +110,7 @@ export class LogReader {
       } catch (error) {
         // A segment that was listed may be gone when it is opened.
         const gone = isMoved(error) && attempt < ATTEMPTS;
-        const denied = VarveError.is(error, 'ERR_VARVE_CORRUPT') && this.live;
+        const denied = this.live && (VarveError.is(error, 'ERR_VARVE_CORRUPT') || (isMoved(error) && !gone));
         this.forget();
         if (denied) this.impostor = this.page!.writer!.epoch;
         else if (!gone) throw error;
@@ -166,10 +166,7 @@ export class LogReader {
   }
 
   /** Whether records are being cut now, or were cut since this reader looked. */
-  private get cutting(): boolean {
-    const generation = this.page?.generation ?? this.generation;
-    return generation !== this.generation || generation % 2 !== 0;
-  }
+  private get cutting(): boolean { return isCutting(this.page, this.generation); }
 
   /**
    * Whether no truncation was finished since this reader looked. One that is under way has not given its new files to
@@ -258,7 +255,7 @@ export class LogReader {
     for (let attempt = 1; kept === undefined; attempt++) {
       this.reload();
       try {
-        kept = lastLsn < this.firstLsn || (lastLsn <= this.lastLsn && this.epochOf(lastLsn) === epoch);
+        kept = lastLsn < this.firstLsn || (lastLsn <= this.lastLsn && this.segments.epochOf(lastLsn) === epoch);
       } catch (error) {
         // A segment that was loaded a moment ago may be gone when its frames are looked at.
         if (!isMoved(error) || attempt === ATTEMPTS) throw error;
@@ -268,9 +265,15 @@ export class LogReader {
     if (!kept) this.notice('truncate');
   }
 
-  /** The epoch of a record; `undefined` where it is not there. */
+  /** The epoch of a record; `undefined` where it is not there, or is just being cut. */
   epochOf(lsn: number): number | undefined {
-    return lsn < this.firstLsn || lsn > this.lastLsn ? undefined : this.segments.epochOf(lsn);
+    const within = () => lsn >= this.firstLsn && lsn <= this.lastLsn;
+    try {
+      return this.reading(lsn, (segments) => (within() ? segments.epochOf(lsn) : undefined));
+    } catch (error) {
+      if (VarveError.is(error, 'ERR_VARVE_OUT_OF_RANGE')) return undefined;
+      throw error;
+    }
   }
 
   /** Resolves when something may have changed since the last `refresh`, at the latest after so many milliseconds. */
@@ -301,62 +304,9 @@ export class LogReader {
 
   /** Extends what is known to the watermark. */
   private follow(): void {
-    const { lsn: committed, segment: active } = this.page!;
-    if (this.segments.last === undefined || active > this.segments.last.baseLsn) this.loadNew();
-    const lsn = this.uncut(committed);
-    const { list } = this.segments;
-    for (const [at, segment] of list.entries()) {
-      const end = Math.min(lsn, (list[at + 1]?.baseLsn ?? Infinity) - 1);
-      if (end > segment.lastLsn) this.extend(at, end);
-    }
-    this.known = Math.max(this.known, Math.min(lsn, this.segments.last?.lastLsn ?? 0));
-  }
-
-  /**
-   * Which of the records up to `lsn`, read from the watermark before the segments were listed, are surely in those;
-   * -1 where records were cut since. Looking for one behind the end of a trimmed file kills the process.
-   */
-  private uncut(lsn: number): number {
-    // The marks come first: they announce a truncation before it takes a file away, until its generation is even.
-    const { marks, generation } = this.page!;
-    if (generation % 2 !== 0 && generation - this.generation <= 1) return Math.min(lsn, marks?.truncateLsn ?? lsn);
-    return generation === this.generation ? lsn : -1;
-  }
-
-  private loadNew(): void {
-    const { context, segments } = this;
-    const after = segments.last?.baseLsn ?? 0;
-    const names = (context.storage.list(context.directory) ?? []).filter((name) => (baseLsnOf(name) ?? 0) > after);
-    const identity = this.control?.identity();
-    for (const segment of loadSegments(context, names, identity).segments) {
-      segment.mayChange = true;
-      segments.push(segment);
-    }
-  }
-
-  /** Makes the records up to `lsn` of a segment known. */
-  private extend(at: number, lsn: number): void {
-    const segment = this.segments.list[at]!;
-    const records = lsn - segment.baseLsn + 1;
-    if (segment.still || segment.footer !== undefined) {
-      segment.still = false;
-      segment.footer = undefined;
-      segment.mayChange = true;
-      this.pool.unmount(segment);
-    }
-    let status = this.pool.view(segment).advance(records);
-    if (status === Status.Truncated) {
-      // The file has grown since it was mapped.
-      this.pool.unmount(segment);
-      status = this.pool.view(segment).advance(records);
-    }
-    segment.noteEnd();
-    if (status !== Status.Ok && !this.cutting) {
-      throw new VarveError('ERR_VARVE_CORRUPT',
-        `${segment.path}: record ${segment.lastLsn + 1} at offset ${segment.dataEnd} was committed but is damaged `
-        + `(${statusName(status)})`,
-        { path: segment.path, segment: segment.baseLsn, offset: segment.dataEnd, lsn: segment.lastLsn + 1 });
-    }
+    const { context, pool, segments, generation } = this;
+    const known = extendToWatermark({ context, pool, segments, control: this.control!, generation });
+    this.known = Math.max(this.known, known);
   }
 
   /** The store's identity; `undefined` where neither CONTROL nor a segment is intact. */

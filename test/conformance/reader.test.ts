@@ -87,6 +87,36 @@ onEach('reading beside a writer', (make) => {
     expect(textOf(reader.read(1, { view: true }))).toBe(texts(1)[0]);
   });
 
+  it('looks again where a listing lacks a file, in the midst or at the end, that the writer has just made', async () => {
+    for (const lacking of [1, 2]) {
+      const fixture = make();
+      if (fixture.disk === undefined) return;
+      const writer = await fixture.open({ segmentBytes: 65536 });
+      const list = texts(5);
+      appendAll(writer, list);
+      fixture.refresh();
+      const storage = fixture.disk.storage();
+      const listed = storage.list.bind(storage);
+      let lies = 0;
+      storage.list = (directory) => {
+        const names = listed(directory);
+        const segments = names?.filter((name) => name.endsWith('.seg')) ?? [];
+        return segments.length < 3 || lies++ > 0 ? names : names?.filter((name) => name !== segments[lacking]);
+      };
+      const reader = fixture.openReader({ storage });
+      expect(textsOf(reader)).toEqual(list);
+      for (let segment = 0; segment < 2; segment++) {
+        writer.rotate();
+        const more = texts(5, 20, list.length + 1);
+        appendAll(writer, more);
+        list.push(...more);
+      }
+      fixture.refresh();
+      expect(textsOf(reader)).toEqual(list);
+      expect(lies).toBeGreaterThan(1);
+    }
+  });
+
   it('sees a large record that takes the place of an empty segment', async () => {
     const fixture = make();
     const writer = await fixture.open({ segmentBytes: 65536 });
