@@ -3,7 +3,7 @@
  * read into the scratch area; checksums are the core's.
  */
 import {
-  FRAMES_OFFSET, INDEX_SHIFT, SCRATCH_OFFSET, SYNCED_MAGIC, SegmentFooter, SegmentHeader, Status,
+  FRAMES_OFFSET, INDEX_SHIFT, SCRATCH_OFFSET, SEGMENT_BYTES_MAX, SYNCED_MAGIC, SegmentFooter, SegmentHeader, Status,
 } from '../generated/abi.ts';
 import type { StoreIdentity } from './control-page.ts';
 import type { Core } from './core.ts';
@@ -70,6 +70,8 @@ export function parseHeader(core: Core, bytes: Uint8Array): HeaderFields | numbe
   const status = core.exports.checkHeader(SCRATCH_OFFSET);
   if (status !== Status.Ok) return status;
   const fields = new Fields(bytes);
+  // Nobody wrote such a number, whatever its checksum says, and it would be allocated.
+  if (fields.u32(SegmentHeader.capacity) > SEGMENT_BYTES_MAX) return Status.BadHeader;
   return {
     identity: {
       storeKind: fields.u32(SegmentHeader.storeKind),

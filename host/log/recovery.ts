@@ -22,6 +22,8 @@ import type { CutFile, RecoveryReport } from './report.ts';
 import type { LogContext, Segment } from './segment.ts';
 import { statusName } from './segments.ts';
 
+const PAGE_BYTES = 4096;
+
 /** A log ready to be written to. */
 export interface Recovered {
   readonly control: ControlFile;
@@ -132,15 +134,30 @@ function clearBehind(context: LogContext, pool: SegmentPool, segment: Segment): 
 }
 
 /** Makes all that recovery has read or changed durable, and seals what should have been sealed. */
-function settle(context: LogContext, pool: SegmentPool, segments: readonly Segment[]): void {
+function settle(context: LogContext, pool: SegmentPool, segments: readonly Segment[], durableLsn: number): void {
   for (const [at, segment] of segments.entries()) {
     if (segment.synced) continue;
     const last = at === segments.length - 1;
     if (!last && segment.footer === undefined) segment.seal(pool, context.storage.now());
+    writeAgain(context, pool, segment, durableLsn);
     segment.stored.syncNow();
     if (segment.footer !== undefined && segment.footer.records === segment.records) segment.markSynced();
     if (!last) pool.unmount(segment);
   }
+}
+
+/**
+ * Writes once more what no sync is known to have covered. Where a sync has failed, pages can be in the cache alone and
+ * count as clean: a sync would pass them over, and they would be gone when the cache is.
+ */
+function writeAgain({ core }: LogContext, pool: SegmentPool, segment: Segment, durableLsn: number): void {
+  const view = pool.view(segment);
+  const ordinal = durableLsn + 1 - segment.baseLsn;
+  const offset = ordinal <= 0 ? 0 : ordinal < view.records ? Math.max(0, view.locate(ordinal)) : view.dataEnd;
+  const from = offset - offset % PAGE_BYTES;
+  // Never beyond the end of a sealed file, which its mapping may go beyond: its footer must stay its last bytes.
+  const end = segment.footer === undefined ? view.dataEnd : segment.stored.size();
+  if (from < end) segment.stored.write(core.memory.bytes.subarray(view.base + from, view.base + end), from);
 }
 
 /** A segment that has a footer but fewer records than it says loses the footer; whether it was so. */
@@ -206,7 +223,7 @@ function recoverLoaded(
   const { effective, cutFiles } = applyFinding(context, pool, loaded, finding, marks, epoch);
   // Index and footer of records that never reached the disk are of no use to those that will stand there.
   if (unsealed && here === loaded.segments[finding.at]) clearBehind(context, pool, here!);
-  settle(context, pool, loaded.segments);
+  settle(context, pool, loaded.segments, marks?.durableLsn ?? 0);
   storage.syncDirectoryNow(directory);
 
   const last = loaded.segments.at(-1);

@@ -38,6 +38,8 @@ export class LogWriter extends Appender {
   private cuts = 0;
   private state: 'open' | 'poisoned' | 'closed' = 'open';
   private poison: unknown;
+  /** Whether the log was poisoned by what nobody had asked for, so that nobody knows of it yet. */
+  private untold = false;
 
   constructor(context: LogContext, pool: SegmentPool, recovered: Recovered, lock: Lock, segmentBytes: number) {
     super(context, pool, recovered, segmentBytes);
@@ -66,8 +68,8 @@ export class LogWriter extends Appender {
   }
 
   protected segmentSealed(): void {
-    // A failure poisons the log; whoever writes next is told.
-    if (this.unsynced.size > UNSYNCED_SEGMENTS_MAX) this.sync().catch(() => undefined);
+    // A failure poisons the log; whoever writes next is told, or whoever closes.
+    if (this.unsynced.size > UNSYNCED_SEGMENTS_MAX) this.sync().catch(() => { this.untold = true; });
   }
 
   /** Drops the whole segments whose records are all below `lsn`; the active one stays. */
@@ -279,6 +281,7 @@ export class LogWriter extends Appender {
   /** Refuses a write to a poisoned log. */
   requireOpen(): void {
     if (this.state !== 'poisoned') return;
+    this.untold = false;
     const reason = this.poison instanceof Error ? this.poison.message : String(this.poison);
     throw new VarveError('ERR_VARVE_POISONED',
       `${this.context.directory}: an earlier write or sync failed (${reason}), so nothing is written any more; close `
@@ -290,6 +293,7 @@ export class LogWriter extends Appender {
     if (this.state === 'closed') return;
     try {
       if (this.state === 'open') this.closeCleanly();
+      else if (this.untold) this.requireOpen();
     } finally {
       this.state = 'closed';
       this.waker.close();

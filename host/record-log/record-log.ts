@@ -236,7 +236,8 @@ export class RecordLog extends ReadableLog {
    * Syncs, seals the active segment so that the next opening scans nothing, and gives everything back. Idempotent.
    * Records and views that were read stay valid.
    *
-   * @throws (rejects with) ERR_VARVE_IO, ERR_VARVE_DISK_FULL; the log is closed and the lock free all the same
+   * @throws (rejects with) ERR_VARVE_IO, ERR_VARVE_DISK_FULL, ERR_VARVE_POISONED (a sync that the log began by itself
+   *   had failed, and no call has said so yet); the log is closed and the lock free all the same
    */
   async close(): Promise<void> {
     if (!this.endReading()) return;

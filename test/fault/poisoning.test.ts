@@ -134,6 +134,46 @@ describe('a failed sync', () => {
     await expectPoisoned(log, list.slice(0, last), /EIO/);
     await log.close();
   });
+
+  it('that nobody was told of is told by closing, once', async () => {
+    for (const blocking of [false, true]) {
+      disk = new SimulatedDisk();
+      const log = open();
+      // Enough sealed segments, each of one record, for the log to begin a sync by itself.
+      for (const text of texts(18, 60_000)) log.append(text);
+      const plan = disk.failAt({ operation: 'sync', path: /seg$/, error: 'EIO', times: Infinity });
+      log.append(texts(1, 60_000)[0]!);
+      for (let turn = 0; turn < 20 && !log.poisoned; turn++) await new Promise((resolve) => { setImmediate(resolve); });
+      expect(log.poisoned).toBe(true);
+      if (blocking) failure('ERR_VARVE_POISONED', () => log.closeSync());
+      else await rejection('ERR_VARVE_POISONED', log.close());
+      expect(log.closed).toBe(true);
+      await log.close();
+      plan.cancel();
+      const again = open();
+      expect(again.lastLsn).toBeGreaterThan(0);
+      again.closeSync();
+    }
+  });
+
+  it('leaves nothing in the cache alone that the next opening calls durable', () => {
+    const log = open();
+    const list = texts(30, 3000);
+    for (const text of list) log.append(text);
+    const plan = disk.failAt({ operation: 'sync', path: /seg$/, error: 'EIO', times: Infinity });
+    failure('ERR_VARVE_IO', () => log.syncNow());
+    log.closeSync();
+    plan.cancel();
+    // The pages are still in the cache, and clean; then they go, and the power with them.
+    const again = open();
+    const { length } = again;
+    expect(length).toBe(30);
+    expect(again.durableLsn).toBe(30);
+    disk.evictFailedPages();
+    disk.powerCut(undefined, { pages: 'lost', sizes: 'old', names: 'lost' });
+    wipeCore(core);
+    expectRecovered(list, 30);
+  });
 });
 
 describe('a disk without room', () => {

@@ -144,8 +144,9 @@ export class Workload extends SimulatedWriter {
     this.current = undefined;
     await this.onlookers.endFollowing('writer');
     await this.settlePending();
-    // What a failed sync has dropped from the cache shows its old bytes, now or later.
-    const floor = this.disk.evictFailedPages() > 0 ? this.durableLsn : this.committed();
+    // What a failed sync has dropped from the cache shows its old bytes, now or later, unless it is written again.
+    const isEvicted = this.random.chance(0.5) && this.disk.evictFailedPages() > 0;
+    const floor = isEvicted ? this.durableLsn : this.committed();
     await this.reopen({ candidates, floor });
   }
 
@@ -179,7 +180,7 @@ export class Workload extends SimulatedWriter {
         if (this.ended() === 'kill') this.bury();
         else if (!this.faulted || !/^ERR_VARVE_(IO|DISK_FULL)$/.test((error as VarveError).code)) throw error;
         tally.count('openings that failed');
-        if (disk.evictFailedPages() > 0) floor = Math.min(floor, this.durableLsn);
+        if (random.chance(0.5) && disk.evictFailedPages() > 0) floor = Math.min(floor, this.durableLsn);
       }
     }
     this.faulted = this.syncFailed = false;
