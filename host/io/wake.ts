@@ -12,6 +12,7 @@
 import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads';
 import type { CoreMemory } from '../core/memory.ts';
 import { baseAddress, posix } from './posix.ts';
+import { Sleepers } from './sleepers.ts';
 
 /** Longest wait. A worker thread that is terminated waits for its calls, so there they are shorter. */
 export const WAIT_MS_MAX = isMainThread ? 1000 : 250;
@@ -22,10 +23,10 @@ const GRACE_MS = 500;
 const TIMESPEC_BYTES = 16;
 const SHARED_KEY = 'varve.waiting-calls.1';
 
-/** A futex call in the pool, and what ends the waits that share it. */
+/** A futex call in the pool, and the waits that share it. */
 interface Call {
   readonly address: number;
-  readonly ends: Set<() => void>;
+  readonly sleepers: Sleepers;
 }
 
 /** One of the places for a call, taken until a time. */
@@ -50,9 +51,9 @@ export function waitWord(memory: CoreMemory, address: number, seen: number, mill
   const duration = Math.min(milliseconds, WAIT_MS_MAX);
   if (!(duration > 0) || isChanged(memory, address, seen)) return Promise.resolve();
   const absolute = baseAddress(memory) + address;
-  for (const call of calls) if (call.address === absolute) return join(call, duration);
+  for (const call of calls) if (call.address === absolute) return call.sleepers.sleep(duration);
   const call = posix().hasFutex ? start(memory, absolute, seen, duration) : undefined;
-  return call === undefined ? poll(memory, address, seen, duration) : join(call, duration);
+  return call === undefined ? poll(memory, address, seen, duration) : call.sleepers.sleep(duration);
 }
 
 /** Ends the waits on [from, to) of the memory; to be called while the file that is about to leave is still there. */
@@ -73,28 +74,16 @@ export function isChanged(memory: CoreMemory, address: number, seen: number): bo
   return Atomics.load(memory.words, address >>> 2) !== (seen | 0);
 }
 
-/** Shares a call. The timer keeps the promise even where the pool is too busy to begin the call in time. */
-function join(call: Call, duration: number): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      call.ends.delete(end);
-      resolve();
-    };
-    const timer = setTimeout(end, duration);
-    call.ends.add(end);
-  });
-}
-
+/** Ends the waits that share a call. Each has a timer too, for when the pool is too busy to begin the call in time. */
 function finish(call: Call): void {
   calls.delete(call);
-  for (const end of call.ends) end();
+  call.sleepers.wakeAll();
 }
 
 function start(memory: CoreMemory, absolute: number, seen: number, duration: number): Call | undefined {
   const place = takePlace(duration);
   if (place === undefined) return undefined;
-  const call: Call = { address: absolute, ends: new Set() };
+  const call: Call = { address: absolute, sleepers: new Sleepers() };
   timespecs[place.index * 2] = BigInt(Math.trunc(duration / 1000));
   timespecs[place.index * 2 + 1] = BigInt(Math.trunc(duration % 1000 * 1e6));
   const timeout = posix().addressOf(new Uint8Array(timespecs.buffer)) + place.index * TIMESPEC_BYTES;

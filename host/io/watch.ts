@@ -9,6 +9,7 @@
  * - Where the system gives none - inotify allows so many for each user - the caller waits in another way.
  */
 import { watch, type FSWatcher } from 'node:fs';
+import { Sleepers } from './sleepers.ts';
 
 /** Notices in a row that nobody waited for, before the watch is given up. */
 const IDLE_NOTICES_MAX = 16;
@@ -21,7 +22,7 @@ function pathOf(fd: number, path: string): string {
 export class FileWatch {
   private readonly path: string;
   private watcher: FSWatcher | undefined;
-  private readonly waiting = new Set<() => void>();
+  private readonly sleepers = new Sleepers();
   private idleNotices = 0;
 
   /** Watches an open file, which must stay open. */
@@ -48,21 +49,13 @@ export class FileWatch {
 
   /** Resolves at the next notice, at the latest after so many milliseconds; keeps the process alive until then. */
   wait(milliseconds: number): Promise<void> {
-    return new Promise((resolve) => {
-      const end = (): void => {
-        clearTimeout(timer);
-        this.waiting.delete(end);
-        resolve();
-      };
-      const timer = setTimeout(end, milliseconds);
-      this.waiting.add(end);
-    });
+    return this.sleepers.sleep(milliseconds);
   }
 
   private noticed(): void {
-    if (this.waiting.size > 0) {
+    if (this.sleepers.count > 0) {
       this.idleNotices = 0;
-      for (const end of this.waiting) end();
+      this.sleepers.wakeAll();
     } else if (++this.idleNotices > IDLE_NOTICES_MAX) {
       this.stop();
     }
@@ -76,6 +69,6 @@ export class FileWatch {
   /** Stops listening and ends all waits. */
   close(): void {
     this.stop();
-    for (const end of this.waiting) end();
+    this.sleepers.wakeAll();
   }
 }

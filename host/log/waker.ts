@@ -5,13 +5,14 @@
  * An append pays for no system call: there is one wake per turn of the event loop, however many records there were, and
  * within a long loop one whenever the writer stops for pages.
  */
+import { Sleepers } from '../io/sleepers.ts';
 import type { ControlFile } from './control.ts';
 
 export class Waker {
   /** Whether a wake is due at the end of this turn of the event loop. */
   pending = false;
   private readonly control: ControlFile;
-  private readonly sleepers = new Set<() => void>();
+  private readonly sleepers = new Sleepers();
   private closed = false;
 
   constructor(control: ControlFile) {
@@ -35,25 +36,17 @@ export class Waker {
 
   now(): void {
     this.control.wake();
-    for (const wake of this.sleepers) wake();
+    this.sleepers.wakeAll();
   }
 
   /** Resolves at the next wake, at the latest after so many milliseconds. */
   sleep(milliseconds: number): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = (): void => {
-        clearTimeout(timer);
-        this.sleepers.delete(wake);
-        resolve();
-      };
-      const timer = setTimeout(wake, milliseconds);
-      this.sleepers.add(wake);
-    });
+    return this.sleepers.sleep(milliseconds);
   }
 
   /** Ends all waking; CONTROL may go. */
   close(): void {
     this.closed = true;
-    for (const wake of this.sleepers) wake();
+    this.sleepers.wakeAll();
   }
 }
