@@ -34,4 +34,16 @@ export const enum Status {
   OutOfRange = -12,
   /** The bytes belong to another store. */
   ForeignStore = -13,
+  /** A field has a type or a bound that there is not. */
+  BadSchema = -14,
+  /** A typed record stayed in the hands of another writer for too long. */
+  Contention = -15,
+  /** The view is for reading. */
+  ReadOnly = -16,
+  /** The mapped range has no room for another record. */
+  Full = -17,
+  /** A field holds what its type does not allow: a boolean that is neither 0 nor 1, a length beyond its bound. */
+  BadValue = -18,
+  /** A 64-bit integer is no exact number. */
+  Inexact = -19,
 }

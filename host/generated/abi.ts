@@ -3,6 +3,38 @@
  * date. Offsets and sizes are bytes; 64-bit constants are bigints.
  */
 
+// assembly/abi/field.ts
+
+/**
+ * The types that a field of a typed record may have, as the host names them to the core. Their sizes and alignments are
+ * those of docs/format.md, "Typed record"; the numbers here never reach a disk.
+ */
+export const FieldType = {
+  /** One byte, 0 or 1. */
+  Bool: 0,
+  I8: 1,
+  U8: 2,
+  I16: 3,
+  U16: 4,
+  I32: 5,
+  U32: 6,
+  I64: 7,
+  U64: 8,
+  F32: 9,
+  F64: 10,
+  /** A length of 4 bytes and up to `bound` bytes of UTF-8. */
+  Str: 11,
+  /** A length of 4 bytes and up to `bound` bytes. */
+  Bytes: 12,
+} as const;
+export type FieldType = (typeof FieldType)[keyof typeof FieldType];
+
+/** Most bytes of a record of a typed store, its stamp included: 64 KiB. */
+export const TYPED_STRIDE_MAX = 65536;
+
+/** Looks at a record that is being written, before a reader gives up. */
+export const SEQLOCK_SPINS_MAX = 65536;
+
 // assembly/abi/limits.ts
 
 /** Version of the format that this core writes, and the newest that it reads. */
@@ -104,6 +136,18 @@ export const Status = {
   OutOfRange: -12,
   /** The bytes belong to another store. */
   ForeignStore: -13,
+  /** A field has a type or a bound that there is not. */
+  BadSchema: -14,
+  /** A typed record stayed in the hands of another writer for too long. */
+  Contention: -15,
+  /** The view is for reading. */
+  ReadOnly: -16,
+  /** The mapped range has no room for another record. */
+  Full: -17,
+  /** A field holds what its type does not allow: a boolean that is neither 0 nor 1, a length beyond its bound. */
+  BadValue: -18,
+  /** A 64-bit integer is no exact number. */
+  Inexact: -19,
 } as const;
 export type Status = (typeof Status)[keyof typeof Status];
 
@@ -386,6 +430,89 @@ export const FOOTER_MAGIC = 0x5254464556524156n;
 
 /** Little-endian ASCII "VARVESYN". */
 export const SYNCED_MAGIC = 0x4e59534556524156n;
+
+// assembly/layout/typed.ts
+
+/** Header of a file of format "mmfg-1", version 1 of mmapforge; the records follow at 64. */
+export const MmfgHeader = {
+  /** u32. "MMFG". */
+  magic: 0,
+  /** u32. 1. */
+  version: 4,
+  /** u64. SHA-256 of the fields, sorted by name: first quarter. */
+  schemaHash0: 8,
+  /** u64. */
+  schemaHash1: 16,
+  /** u64. */
+  schemaHash2: 24,
+  /** u64. */
+  schemaHash3: 32,
+  /** u32. Version of the schema. */
+  schemaVersion: 40,
+  /** u32. Bytes of a record, its stamp included. */
+  stride: 44,
+  /** u64. Records, live: loaded and stored atomically. */
+  count: 48,
+  /** u64. Records that the file has room for, live. */
+  capacity: 56,
+  /** Bytes of the whole structure. */
+  BYTES: 64,
+} as const;
+
+/** A field whose place the core is asked for: an entry of the list that `layoutFields` takes. */
+export const FieldSlot = {
+  /** u32. A `FieldType`. */
+  type: 0,
+  /** u32. Str and Bytes: most bytes. All others: how many of them, 1 for a plain field. */
+  bound: 4,
+  /** u32. Result: offset from the beginning of the record. */
+  offset: 8,
+  /** u32. Result: bytes of the whole field. */
+  size: 12,
+  /** Bytes of the whole structure. */
+  BYTES: 16,
+} as const;
+
+/**
+ * A mapped range of records, in a slot of the static area for as long as it is mapped. The host fills it; nothing
+ * outside of [first, first + limit) is ever touched.
+ */
+export const TypedView = {
+  /** u32. Address of the record `first`, a multiple of 8. */
+  base: 0,
+  /** u32. Bytes of a record. */
+  stride: 4,
+  /** u32. Index of the first record that is mapped. */
+  first: 8,
+  /** u32. Records from there on that are there and mapped. */
+  limit: 12,
+  /** u32. Address of the live count of the header. */
+  countAt: 16,
+  /** u32. Records from `first` on that the mapped range has room for. */
+  room: 20,
+  /** u32. How writers take a record: a `WriteMode`. */
+  mode: 24,
+  /** u32. Whether the processor may reorder stores, so that each field is stored atomically. */
+  strict: 28,
+  /** i32. Why the last call that answered with NaN did so: a `Status`. */
+  status: 32,
+  /** Bytes of the whole structure. */
+  BYTES: 36,
+} as const;
+
+/** How writers take a record. */
+export const WriteMode = {
+  /** Nobody writes through this view. */
+  ReadOnly: 0,
+  /** There is one writer. */
+  One: 1,
+  /** A record is taken by compare-and-swap. */
+  Many: 2,
+} as const;
+export type WriteMode = (typeof WriteMode)[keyof typeof WriteMode];
+
+/** Little-endian ASCII "MMFG". */
+export const MMFG_MAGIC = 0x47464d4d;
 
 // assembly/layout/view.ts
 

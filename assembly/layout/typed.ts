@@ -1,0 +1,94 @@
+import { SLOT_BYTES } from '../abi/memory';
+
+/*
+ * Typed records: what stands in a file of format "mmfg-1", and what core and host say to each other about a mapped
+ * range of records. docs/format.md, "Typed record".
+ *
+ * A record: a stamp, then the fields in their order, each at its natural alignment; the stride is a multiple of 8.
+ *
+ *   0        4        8
+ *   +--------+--------+
+ *   |      stamp      |   0   even: stable; odd: being written
+ *   +--------+--------+
+ *   |  fields …       |   8
+ *   +-----------------+   stride
+ */
+
+/** Header of a file of format "mmfg-1", version 1 of mmapforge; the records follow at 64. */
+@unmanaged
+export class MmfgHeader {
+  /** "MMFG". */
+  magic: u32;
+  /** 1. */
+  version: u32;
+  /** SHA-256 of the fields, sorted by name: first quarter. */
+  schemaHash0: u64;
+  schemaHash1: u64;
+  schemaHash2: u64;
+  schemaHash3: u64;
+  /** Version of the schema. */
+  schemaVersion: u32;
+  /** Bytes of a record, its stamp included. */
+  stride: u32;
+  /** Records, live: loaded and stored atomically. */
+  count: u64;
+  /** Records that the file has room for, live. */
+  capacity: u64;
+}
+
+/** A field whose place the core is asked for: an entry of the list that `layoutFields` takes. */
+@unmanaged
+export class FieldSlot {
+  /** A `FieldType`. */
+  type: u32;
+  /** Str and Bytes: most bytes. All others: how many of them, 1 for a plain field. */
+  bound: u32;
+  /** Result: offset from the beginning of the record. */
+  offset: u32;
+  /** Result: bytes of the whole field. */
+  size: u32;
+}
+
+/**
+ * A mapped range of records, in a slot of the static area for as long as it is mapped. The host fills it; nothing
+ * outside of [first, first + limit) is ever touched.
+ */
+@unmanaged
+export class TypedView {
+  /** Address of the record `first`, a multiple of 8. */
+  base: u32;
+  /** Bytes of a record. */
+  stride: u32;
+  /** Index of the first record that is mapped. */
+  first: u32;
+  /** Records from there on that are there and mapped. */
+  limit: u32;
+  /** Address of the live count of the header. */
+  countAt: u32;
+  /** Records from `first` on that the mapped range has room for. */
+  room: u32;
+  /** How writers take a record: a `WriteMode`. */
+  mode: u32;
+  /** Whether the processor may reorder stores, so that each field is stored atomically. */
+  strict: u32;
+  /** Why the last call that answered with NaN did so: a `Status`. */
+  status: i32;
+}
+
+/** How writers take a record. */
+export const enum WriteMode {
+  /** Nobody writes through this view. */
+  ReadOnly = 0,
+  /** There is one writer. */
+  One = 1,
+  /** A record is taken by compare-and-swap. */
+  Many = 2,
+}
+
+/** Little-endian ASCII "MMFG". */
+export const MMFG_MAGIC: u32 = 0x47464d4d;
+
+if (offsetof<MmfgHeader>() != 64) ERROR('the header of mmfg-1 has 64 bytes');
+if (offsetof<MmfgHeader>('count') != 48) ERROR('the count stands at 48');
+if (offsetof<FieldSlot>() != 16) ERROR('a field slot has 16 bytes');
+if (offsetof<TypedView>() > <usize>SLOT_BYTES) ERROR('a view fits into a slot');

@@ -1,0 +1,100 @@
+/**
+ * Whole records: copied out as one state, written as one change, appended. A row is the image of a record in anonymous
+ * memory, fields at the same offsets, its first 8 bytes of no meaning.
+ */
+import { SEQLOCK_SPINS_MAX } from '../abi/field';
+import { Status } from '../abi/status';
+import { TypedView, WriteMode } from '../layout/typed';
+import { isStable, recordAt, release, stampOf, take } from './seqlock';
+
+/**
+ * Copies a record to a row.
+ *
+ * @param row a multiple of 8, `stride` writable bytes
+ * @returns `Ok`, `OutOfRange` or `Contention`
+ * Writes: [row + 8, row + stride).
+ */
+export function readRow(view: TypedView, index: u32, row: usize): Status {
+  const at = recordAt(view, index);
+  if (at == 0) return Status.OutOfRange;
+  const end = at + view.stride;
+  const shift = row - at;
+  for (let spin: u32 = 0; spin < SEQLOCK_SPINS_MAX; spin++) {
+    const stamp = stampOf(at);
+    for (let from = at + 8; from < end; from += 8) store<u64>(from + shift, atomic.load<u64>(from));
+    if (isStable(at, stamp)) return Status.Ok;
+  }
+  return Status.Contention;
+}
+
+/** Copies the fields of a row into a record that is taken, or that nobody can see yet. */
+@inline
+function fill(view: TypedView, at: usize, row: usize): void {
+  const end = at + view.stride;
+  const shift = row - at;
+  if (view.strict) {
+    for (let to = at + 8; to < end; to += 8) atomic.store<u64>(to, load<u64>(to + shift));
+  } else {
+    for (let to = at + 8; to < end; to += 8) store<u64>(to, load<u64>(to + shift));
+  }
+}
+
+/** Replaces all fields of a record by those of a row. Returns `Ok`, `OutOfRange`, `ReadOnly` or `Contention`. */
+export function writeRow(view: TypedView, index: u32, row: usize): Status {
+  const at = recordAt(view, index);
+  if (at == 0) return Status.OutOfRange;
+  const taken = take(view, at);
+  if (taken != Status.Ok) return taken;
+  fill(view, at, row);
+  release(view, at);
+  return Status.Ok;
+}
+
+/**
+ * Appends a record.
+ *
+ * @param row its fields; 0 for a record of zeros
+ * @returns its index, or `Full` where the mapped range has no room left, `ReadOnly` or `Contention`
+ * Order: the fields, then the count, atomically: who sees the count sees the record.
+ */
+export function appendRow(view: TypedView, row: usize): i32 {
+  if (view.mode == WriteMode.Many) return appendAmongMany(view, row);
+  if (view.mode != WriteMode.One) return Status.ReadOnly;
+  const count = load<u64>(view.countAt);
+  const ordinal = <u32>count - view.first;
+  if (ordinal >= view.room) return Status.Full;
+  // Behind the count there are zeros: no record is ever taken back, and opening clears what a crash has left.
+  if (row != 0) fill(view, <usize>view.base + <usize>ordinal * view.stride, row);
+  atomic.store<u64>(view.countAt, count + 1);
+  view.limit = ordinal + 1;
+  return <i32>(<u32>count);
+}
+
+/** Whoever takes the record behind the last by compare-and-swap, and finds that it still is that, may fill it. */
+function appendAmongMany(view: TypedView, row: usize): i32 {
+  for (let spin: u32 = 0; spin < SEQLOCK_SPINS_MAX; spin++) {
+    const count = atomic.load<u64>(view.countAt);
+    const ordinal = <u32>count - view.first;
+    if (ordinal >= view.room) return Status.Full;
+    const at = <usize>view.base + <usize>ordinal * view.stride;
+    const taken = take(view, at);
+    if (taken != Status.Ok) return taken;
+    if (atomic.load<u64>(view.countAt) == count) {
+      if (row != 0) fill(view, at, row);
+      atomic.store<u64>(view.countAt, count + 1);
+      release(view, at);
+      view.limit = max(view.limit, ordinal + 1);
+      return <i32>(<u32>count);
+    }
+    release(view, at);
+  }
+  return Status.Contention;
+}
+
+/** Takes notice of the records that others have appended: moves `limit` to the count, within the mapped range. */
+export function refreshLimit(view: TypedView): u32 {
+  const count = atomic.load<u64>(view.countAt);
+  const known = count > view.first ? min<u64>(count - view.first, view.room) : 0;
+  view.limit = <u32>known;
+  return view.limit;
+}

@@ -1,0 +1,65 @@
+/**
+ * The seqlock of a typed record: a stamp that is odd while the record is being written. Readers take no lock: they read
+ * the stamp, the fields, and the stamp again, and what they have is one state of the record if both stamps are the same
+ * and even. (Lameter, "Effective Synchronization on Linux/NUMA Systems", 2005; Boehm, "Can Seqlocks Get Along With
+ * Programming Language Memory Models?", MSPC 2012.)
+ *
+ * Memory order, and docs/decisions for why: a stamp is loaded atomically, and so is each field, because an acquiring
+ * load keeps the second load of the stamp behind it; on x86-64 both are plain moves. Taking a record is atomic, so that
+ * no store to a field comes before it. Where the processor may reorder stores (`strict`, arm64), each field and the
+ * stamp at the end are stored atomically too; on x86-64 plain stores stay in their order.
+ */
+import { SEQLOCK_SPINS_MAX } from '../abi/field';
+import { Status } from '../abi/status';
+import { TypedView, WriteMode } from '../layout/typed';
+
+/** Returns the address of a record, or 0 where it is not there or not mapped. */
+@inline
+export function recordAt(view: TypedView, index: u32): usize {
+  const ordinal = index - view.first;
+  return ordinal < view.limit ? <usize>view.base + <usize>ordinal * view.stride : 0;
+}
+
+/** Returns the stamp of a record. Order: before any field is loaded. */
+@inline
+export function stampOf(at: usize): u64 {
+  return atomic.load<u64>(at);
+}
+
+/** Whether what was read since `stamp` is one state of the record. Order: after all fields were loaded. */
+@inline
+export function isStable(at: usize, stamp: u64): bool {
+  return (stamp & 1) == 0 && atomic.load<u64>(at) == stamp;
+}
+
+/**
+ * Takes a record for writing.
+ *
+ * @returns `Ok`; `ReadOnly`; `Contention` where another writer has had it for too long
+ * Writes: the stamp, which is odd then. Order: before any store to a field.
+ */
+@inline
+export function take(view: TypedView, at: usize): Status {
+  if (view.mode == WriteMode.One) {
+    // A stamp that a dead writer left odd is taken over as it is.
+    atomic.store<u64>(at, load<u64>(at) | 1);
+    return Status.Ok;
+  }
+  return view.mode == WriteMode.Many ? takeAmongMany(at) : Status.ReadOnly;
+}
+
+function takeAmongMany(at: usize): Status {
+  for (let spin: u32 = 0; spin < SEQLOCK_SPINS_MAX; spin++) {
+    const stamp = atomic.load<u64>(at);
+    if ((stamp & 1) == 0 && atomic.cmpxchg<u64>(at, stamp, stamp + 1) == stamp) return Status.Ok;
+  }
+  return Status.Contention;
+}
+
+/** Gives a record back. Order: after all stores to fields. Writes: the stamp, which is even and new then. */
+@inline
+export function release(view: TypedView, at: usize): void {
+  const stamp = load<u64>(at) + 1;
+  if (view.strict) atomic.store<u64>(at, stamp);
+  else store<u64>(at, stamp);
+}
