@@ -1,0 +1,51 @@
+/**
+ * The layout that follows from a schema: where each field stands, the stride, and the hashes by which a file says which
+ * schema it was written with. docs/format.md, "Typed record".
+ */
+import { createHash } from 'node:crypto';
+import type { Core } from '../core/core.ts';
+import { placeFields } from '../core/typed-layout.ts';
+import { outOfRange } from '../errors/varve-error.ts';
+import { SCRATCH_BYTES, FieldSlot, TYPED_STRIDE_MAX } from '../generated/abi.ts';
+import { TYPE_NUMBERS, type Schema, type TypeName } from './schema.ts';
+
+/** A field in its place. */
+export interface PlacedField {
+  readonly name: string;
+  readonly type: TypeName;
+  readonly max: number;
+  readonly as: 'bigint' | 'number';
+  /** From the beginning of the record, in bytes. */
+  readonly offset: number;
+  readonly size: number;
+}
+
+export interface Layout {
+  readonly schema: Schema;
+  readonly fields: readonly PlacedField[];
+  /** Bytes of a record, its stamp included. */
+  readonly stride: number;
+}
+
+const FIELDS_MAX = SCRATCH_BYTES / FieldSlot.BYTES;
+
+/** Lays a schema out. Throws ERR_VARVE_INVALID_ARGUMENT where the record would be too long. */
+export function layoutOf(core: Core, schema: Schema): Layout {
+  const entries = Object.entries(schema.fields);
+  if (entries.length > FIELDS_MAX) throw outOfRange('schema', `at most ${FIELDS_MAX} fields`, entries.length);
+  const placed = placeFields(core, entries.map(([, { type, max }]) => ({ type: TYPE_NUMBERS[type], bound: max ?? 1 })));
+  if (typeof placed === 'number') {
+    throw outOfRange(`the record of '${schema.name}'`, `at most ${TYPED_STRIDE_MAX} bytes`, `${entries.length} fields`);
+  }
+  const fields = entries.map(([name, { type, max = 0, as = 'bigint' }], at) => ({
+    name, type, max, as, ...placed.places[at]!,
+  }));
+  return { schema, fields, stride: placed.stride };
+}
+
+/** The hash of mmapforge: SHA-256 of `name:type:size` of each field, sorted by name. Formats.md of mmapforge, version 1. */
+export function sortedHash({ fields }: Layout): Uint8Array {
+  const sorted = [...fields].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const parts = sorted.map(({ name, type, size }) => `${name}:${type}:${size}`);
+  return createHash('sha256').update(parts.join(',')).digest();
+}
