@@ -13,6 +13,8 @@ export {
   getBool, getF32, getF64, getI16, getI32, getI64, getI64Number, getI8, getU16, getU32, getU64Number, getU8, set16, set32,
   set64, set64Number, set8, setF32, setF64,
 } from './sync/fields';
+export { checkTyped, checkTypedWriter, raiseWord, sealTyped, sealTypedWriter } from './sync/header';
+export { clearWords, resetNext } from './sync/recover';
 export { appendRow, readRow, refreshLimit, writeRow } from './sync/rows';
 export { advance, locate, read, readAt, scan } from './record/scan';
 export { fillLost, findLater, recover } from './record/recover';

@@ -25,3 +25,11 @@ export const enum FieldType {
 export const TYPED_STRIDE_MAX: u32 = 65536;
 /** Looks at a record that is being written, before a reader gives up. */
 export const SEQLOCK_SPINS_MAX: u32 = 65536;
+/** Records that a file has room for at first; it doubles from there. */
+export const TYPED_CAPACITY_MIN: u32 = 64;
+/** Most records that a file may have room for: an index fits into 31 bits. */
+export const TYPED_CAPACITY_MAX: u32 = 2147483647;
+/** The header of a typed store with the own format takes a multiple of this. */
+export const TYPED_RECORDS_OFFSET_MIN: u32 = 4096;
+/** Most bytes of that header, schema and metadata included: 16 MiB. */
+export const TYPED_RECORDS_OFFSET_MAX: u32 = 16777216;

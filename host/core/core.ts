@@ -42,6 +42,13 @@ export interface CoreExports {
     truncateLsn: number): void;
   sealCursor(at: number): void;
   checkCursor(at: number): number;
+  sealTyped(at: number): void;
+  checkTyped(at: number): number;
+  sealTypedWriter(header: number): void;
+  checkTypedWriter(header: number): number;
+  raiseWord(at: number, value: number): void;
+  resetNext(base: number, stride: number, from: number, count: number): number;
+  clearWords(from: number, to: number): number;
   loadWord(at: number): number;
   storeWord(at: number, value: number): void;
   bump(at: number): void;

@@ -35,6 +35,18 @@ export const TYPED_STRIDE_MAX = 65536;
 /** Looks at a record that is being written, before a reader gives up. */
 export const SEQLOCK_SPINS_MAX = 65536;
 
+/** Records that a file has room for at first; it doubles from there. */
+export const TYPED_CAPACITY_MIN = 64;
+
+/** Most records that a file may have room for: an index fits into 31 bits. */
+export const TYPED_CAPACITY_MAX = 2147483647;
+
+/** The header of a typed store with the own format takes a multiple of this. */
+export const TYPED_RECORDS_OFFSET_MIN = 4096;
+
+/** Most bytes of that header, schema and metadata included: 16 MiB. */
+export const TYPED_RECORDS_OFFSET_MAX = 16777216;
+
 // assembly/abi/limits.ts
 
 /** Version of the format that this core writes, and the newest that it reads. */
@@ -430,6 +442,105 @@ export const FOOTER_MAGIC = 0x5254464556524156n;
 
 /** Little-endian ASCII "VARVESYN". */
 export const SYNCED_MAGIC = 0x4e59534556524156n;
+
+// assembly/layout/typed-header.ts
+
+/** The own header of a typed store. docs/format.md, "Typed store, own header". */
+export const TypedHeader = {
+  /** u64. "VARVETYP". */
+  magic: 0,
+  /** u32. CRC-32C of bytes [12, 120). */
+  crc: 8,
+  /** u32. Format version: 1. */
+  version: 12,
+  /** u32. Features a reader must know to read. */
+  incompatible: 16,
+  /** u32. Features a writer must know to write. */
+  readOnlyCompatible: 20,
+  /** u32. Features that may be ignored. */
+  compatible: 24,
+  /** u32. Which face made the store: 2 typed store. */
+  storeKind: 28,
+  /** u64. The store's random id, first half. */
+  storeIdLow: 32,
+  /** u64. The store's random id, second half. */
+  storeIdHigh: 40,
+  /** u64. When the store was made, milliseconds since 1970. */
+  createdAt: 48,
+  /** u32. Version of the schema. */
+  schemaVersion: 56,
+  /** u32. Bytes of a record, its stamp included. */
+  stride: 60,
+  /** u64. SHA-256 of the fields in their order, first quarter. */
+  schemaHash0: 64,
+  /** u64. Second quarter. */
+  schemaHash1: 72,
+  /** u64. Third quarter. */
+  schemaHash2: 80,
+  /** u64. Last quarter. */
+  schemaHash3: 88,
+  /** u64. Where the records begin: also the length of the header. */
+  recordsOffset: 96,
+  /** u32. Bytes of the schema's JSON, which begins at 1024. */
+  schemaBytes: 104,
+  /** u32. Bytes of the user's metadata, which follow it. */
+  metadataBytes: 108,
+  /** u32. CRC-32C of schema and metadata. */
+  textCrc: 112,
+  /** u32. Zero. */
+  reserved: 116,
+  /** Bytes of the whole structure. */
+  BYTES: 120,
+} as const;
+
+/** The writer's group, at 256. */
+export const TypedWriter = {
+  /** u32. CRC-32C of bytes [4, 32) of the group. */
+  crc: 0,
+  /** u32. The writer's epoch: one higher whenever somebody has the store alone to write to it. */
+  epoch: 4,
+  /** u32. 1 while a single writer has the store open, and after it died; 0 after a clean close. */
+  open: 8,
+  /** u32. Process id of whoever had it alone last. */
+  pid: 12,
+  /** u32. How it writes: a `WriteMode`. */
+  mode: 16,
+  /** u32. Zero. */
+  reserved: 20,
+  /** u64. When the group was written, milliseconds since 1970. */
+  writtenAt: 24,
+  /** Bytes of the whole structure. */
+  BYTES: 32,
+} as const;
+
+/** The wake group, at 448. */
+export const TypedWake = {
+  /** u32. Rises whenever something has changed that sleeping readers should look at. A futex word. */
+  word: 0,
+  /** u32. Zero; written at each wake, so that those who watch the file for writes are told. */
+  notice: 4,
+  /** Bytes of the whole structure. */
+  BYTES: 8,
+} as const;
+
+/** Where each group begins. */
+export const TYPED_WRITER_OFFSET = 256;
+
+export const TYPED_COUNT_OFFSET = 320;
+
+export const TYPED_CAPACITY_OFFSET = 384;
+
+export const TYPED_WAKE_OFFSET = 448;
+
+export const TYPED_ROOM_OFFSET = 512;
+
+export const TYPED_TEXT_OFFSET = 1024;
+
+/** Little-endian ASCII "VARVETYP". */
+export const TYPED_MAGIC = 0x5059544556524156n;
+
+/** `storeKind` of a typed store. */
+export const STORE_KIND_TYPED = 2;
 
 // assembly/layout/typed.ts
 

@@ -3,7 +3,9 @@
  * ends, and a second attempt within the same process is refused as well. Node.js opens every descriptor close-on-exec:
  * children do not inherit the lock.
  *
- * The file ends with the owner's process id, for the message of those who come second; nothing is ever decided by it.
+ * The file ends with the owner's process id, for the message of those who come second; nothing is ever decided by it,
+ * but for how long somebody waits: those who share a lock write `shared` instead, and whoever wants to share it too waits
+ * for one of them that has it alone for a moment.
  * Only the owner of the lock may remove the file. A lock on a removed file would exclude nobody: whoever gets one
  * begins again.
  */
@@ -11,10 +13,18 @@ import { closeSync, constants as flags, fstatSync, ftruncateSync, openSync, read
 import { constants } from 'node:os';
 import { VarveError } from '../errors/varve-error.ts';
 import { attempt, CANNOT, errnoName, refused } from './errors.ts';
-import { LOCK_EXCLUSIVE_NOW, posix } from './posix.ts';
-import type { Lock } from './storage.ts';
+import { LOCK_EXCLUSIVE_NOW, LOCK_SHARED_NOW, posix } from './posix.ts';
+import type { Lock, SharedLock } from './storage.ts';
 
 const { EWOULDBLOCK, EINTR } = constants.errno;
+/** What stands in the file in the place of an owner while it is shared. */
+const SHARED = 'shared\n';
+/** How often somebody looks whether a lock is shared again, and how long he sleeps in between. */
+const LOOKS_MAX = 30_000;
+const LOOK_MS = 1;
+/** Looks at a file without an owner, who has not come to write his name yet. */
+const NAMELESS_LOOKS_MAX = 100;
+const nothing = new Int32Array(new SharedArrayBuffer(4));
 
 /**
  * Takes the lock without waiting. Errors: ERR_VARVE_LOCKED with details {path, pid}, and those of opening the file.
@@ -25,7 +35,7 @@ export function lockFile(path: string, ownerAt: number): Lock {
   for (;;) {
     const fd = lockedDescriptor(path, ownerAt);
     if (isAt(fd, path)) {
-      writeOwner(fd, ownerAt);
+      writeText(fd, `${process.pid}\n`, ownerAt);
       return new HeldLock(fd, ownerAt);
     }
     // Its owner removed it after it was opened here and before its lock was taken.
@@ -33,17 +43,57 @@ export function lockFile(path: string, ownerAt: number): Lock {
   }
 }
 
-function lockedDescriptor(path: string, ownerAt: number): number {
-  const system = posix();
-  const fd = attempt(path, () => openSync(path, flags.O_RDWR | flags.O_CREAT, 0o666));
+/**
+ * Takes the lock together with others. Errors: ERR_VARVE_LOCKED where somebody has it for himself, and those of opening
+ * the file.
+ */
+export function shareLockFile(path: string): SharedLock {
+  const fd = openLock(path);
+  try {
+    const alone = tryLock(fd, path, LOCK_EXCLUSIVE_NOW);
+    if (alone) writeText(fd, SHARED, 0);
+    else share(fd, path);
+    return new HeldShare(fd, path, alone);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** Comes to share a lock; waits while one who is going to share it has it alone. */
+function share(fd: number, path: string): void {
+  let nameless = 0;
+  for (let look = 0; look < LOOKS_MAX; look++) {
+    if (tryLock(fd, path, LOCK_SHARED_NOW)) return;
+    const text = readText(fd, 0);
+    if (text !== SHARED && (text !== '' || ++nameless > NAMELESS_LOOKS_MAX)) break;
+    Atomics.wait(nothing, 0, 0, LOOK_MS);
+  }
+  throw locked(path, ownerIn(readText(fd, 0)));
+}
+
+function openLock(path: string): number {
+  return attempt(path, () => openSync(path, flags.O_RDWR | flags.O_CREAT, 0o666));
+}
+
+/** Whether the lock could be taken. */
+function tryLock(fd: number, path: string, operation: number): boolean {
   let errno: number;
-  do errno = system.flock(fd, LOCK_EXCLUSIVE_NOW); while (errno === EINTR);
-  if (errno === 0) return fd;
-  const owner = errno === EWOULDBLOCK ? readOwner(fd, ownerAt) : undefined;
-  closeSync(fd);
-  if (errno === EWOULDBLOCK) throw locked(path, owner);
+  do errno = posix().flock(fd, operation); while (errno === EINTR);
+  if (errno === 0 || errno === EWOULDBLOCK) return errno === 0;
   const name = errnoName(errno);
   throw refused('flock', path, name, CANNOT.has(name) ? 'ERR_VARVE_UNSUPPORTED' : undefined);
+}
+
+function lockedDescriptor(path: string, ownerAt: number): number {
+  const fd = openLock(path);
+  try {
+    if (tryLock(fd, path, LOCK_EXCLUSIVE_NOW)) return fd;
+    throw locked(path, ownerIn(readText(fd, ownerAt)));
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
 }
 
 /** Whether an open file is still the one that its path leads to. */
@@ -72,6 +122,34 @@ class HeldLock implements Lock {
   }
 }
 
+/** Whoever releases it last takes the text away. */
+class HeldShare implements SharedLock {
+  readonly alone: boolean;
+  private fd: number | undefined;
+  private readonly path: string;
+
+  constructor(fd: number, path: string, alone: boolean) {
+    this.fd = fd;
+    this.path = path;
+    this.alone = alone;
+  }
+
+  share(): void {
+    // The kernel gives the one lock back before it takes the other.
+    if (this.fd !== undefined && this.alone) share(this.fd, this.path);
+  }
+
+  release(): void {
+    if (this.fd === undefined) return;
+    const fd = this.fd;
+    this.fd = undefined;
+    quietly(() => {
+      if (tryLock(fd, this.path, LOCK_EXCLUSIVE_NOW)) ftruncateSync(fd, 0);
+    });
+    closeSync(fd);
+  }
+}
+
 function locked(path: string, pid: number | undefined): VarveError {
   const owner = pid === undefined ? 'another process' : pid === process.pid ? 'this process' : `process ${pid}`;
   return new VarveError('ERR_VARVE_LOCKED',
@@ -80,17 +158,21 @@ function locked(path: string, pid: number | undefined): VarveError {
 }
 
 /** A full disk must not keep anyone from opening: the lock holds without the name of its owner. */
-function writeOwner(fd: number, ownerAt: number): void {
+function writeText(fd: number, text: string, at: number): void {
   quietly(() => {
-    ftruncateSync(fd, ownerAt);
-    writeSync(fd, `${process.pid}\n`, ownerAt);
+    ftruncateSync(fd, at);
+    writeSync(fd, text, at);
   });
 }
 
-function readOwner(fd: number, ownerAt: number): number | undefined {
+function readText(fd: number, at: number): string {
   const text = Buffer.alloc(32);
-  const length = quietly(() => readSync(fd, text, 0, text.length, ownerAt)) ?? 0;
-  const match = /^(\d+)\n/.exec(text.toString('latin1', 0, length));
+  const length = quietly(() => readSync(fd, text, 0, text.length, at)) ?? 0;
+  return text.toString('latin1', 0, length);
+}
+
+function ownerIn(text: string): number | undefined {
+  const match = /^(\d+)\n/.exec(text);
   return match === null ? undefined : Number(match[1]);
 }
 

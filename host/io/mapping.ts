@@ -32,16 +32,16 @@ export interface MappedFile {
   readonly size: number;
 }
 
-/** Maps [0, length) of a file at `address`. Errors: ERR_VARVE_IO, ERR_VARVE_UNSUPPORTED, ERR_VARVE_INTERNAL. */
+/** Maps [offset, offset + length) of a file at `address`. Errors: ERR_VARVE_IO, ERR_VARVE_UNSUPPORTED, ERR_VARVE_INTERNAL. */
 export function mapFile(
-  file: MappedFile, memory: CoreMemory, address: number, length: number, writable: boolean,
+  file: MappedFile, memory: CoreMemory, address: number, length: number, writable: boolean, offset = 0,
 ): Mapping {
-  assertRange(file, memory, address, length);
+  assertRange(file, memory, address, length, offset);
   const mappings = mappingsOf(memory);
   const older = mappings.get(address);
   if (older !== undefined) forgetWaits(memory, older.address, older.end);
   const protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
-  const at = posix().mmap(baseAddress(memory) + address, length, protection, MAP_SHARED | MAP_FIXED, file.fd);
+  const at = posix().mmap(baseAddress(memory) + address, length, protection, MAP_SHARED | MAP_FIXED, file.fd, offset);
   if (at < 0) {
     const name = errnoName(-at);
     throw refused('mmap', file.path, name, CANNOT.has(name) ? 'ERR_VARVE_UNSUPPORTED' : undefined);
@@ -121,15 +121,20 @@ function clear(path: string, memory: CoreMemory, from: number, to: number): void
   if (at < 0) throw refused('mmap', path, errnoName(-at));
 }
 
-function assertRange(file: MappedFile, memory: CoreMemory, address: number, length: number): void {
-  const facts = { path: file.path, address, length, size: file.size };
+function assertRange(
+  file: MappedFile, memory: CoreMemory, address: number, length: number, offset: number,
+): void {
+  const facts = { path: file.path, address, offset, length, size: file.size };
   if (!Number.isSafeInteger(address) || address < 0 || address % RANGE_ALIGNMENT !== 0) {
     throw misuse(`a file cannot be mapped at ${address}, which is no multiple of ${RANGE_ALIGNMENT}`, facts);
   }
   if (!Number.isSafeInteger(length) || length <= 0 || address + length > memory.bytes.length) {
     throw misuse(`${length} bytes at ${address} are not within the core's memory`, facts);
   }
-  if (length > file.size) {
-    throw misuse(`${length} bytes cannot be mapped of ${file.path}, which has ${file.size}`, facts);
+  if (!Number.isSafeInteger(offset) || offset < 0 || offset % RANGE_ALIGNMENT !== 0) {
+    throw misuse(`${file.path} cannot be mapped from ${offset} on, which is no multiple of ${RANGE_ALIGNMENT}`, facts);
+  }
+  if (offset + length > file.size) {
+    throw misuse(`${length} bytes from ${offset} on cannot be mapped of ${file.path}, which has ${file.size}`, facts);
   }
 }

@@ -24,8 +24,11 @@ export const MAP_ANONYMOUS = LINUX ? 0x20 : 0x1000;
 /** madvise: fault pages in for reading or for writing; Linux 5.14 and later. */
 export const MADV_POPULATE_READ = 22;
 export const MADV_POPULATE_WRITE = 23;
-/** flock: exclusive, without waiting. */
+/** flock: exclusive or shared, without waiting; exclusive, waiting; given back. */
 export const LOCK_EXCLUSIVE_NOW = 2 | 4;
+export const LOCK_SHARED_NOW = 1 | 4;
+export const LOCK_EXCLUSIVE = 2;
+export const LOCK_NONE = 8;
 
 const FUTEX_WAIT = 0;
 const FUTEX_WAKE = 1;
@@ -44,7 +47,7 @@ export interface Posix {
   /** Whether `futexWake` and `futexWait` do something. */
   readonly hasFutex: boolean;
   /** Returns the address, or -errno. */
-  mmap(address: number, length: number, protection: number, flags: number, fd: number): number;
+  mmap(address: number, length: number, protection: number, flags: number, fd: number, offset?: number): number;
   munmap(address: number, length: number): void;
   madvise(address: number, length: number, advice: number): void;
   /** Gives [0, length) of a file of `size` bytes its blocks; returns an errno. */
@@ -116,8 +119,8 @@ function bind(koffi: typeof import('koffi')): Posix {
     // An unknown advice is refused before the length is looked at, so an empty range tells.
     canPopulate: LINUX && madvise(0, 0, MADV_POPULATE_WRITE) === 0,
     hasFutex: LINUX,
-    mmap(address, length, protection, flags, fd) {
-      const at: number = mmap(address, length, protection, flags, fd, 0);
+    mmap(address, length, protection, flags, fd, offset = 0) {
+      const at: number = mmap(address, length, protection, flags, fd, offset);
       return at === -1 ? -koffi.errno() : at;
     },
     munmap(address, length) { munmap(address, length); },

@@ -10,7 +10,7 @@ import { constants } from 'node:os';
 import type { CoreMemory } from '../core/memory.ts';
 import { attempt, CANNOT, errnoName, misuse, refused, translated } from './errors.ts';
 import { mapFile, type MappedFile } from './mapping.ts';
-import { posix } from './posix.ts';
+import { LOCK_EXCLUSIVE, LOCK_NONE, posix } from './posix.ts';
 import type { Mapping, StoredFile } from './storage.ts';
 import { viewFile } from './views.ts';
 import { FileWatch } from './watch.ts';
@@ -39,7 +39,27 @@ export class RealFile implements StoredFile {
     return attempt(this.path, () => fstatSync(this.fd()).size);
   }
 
-  allocate(length: number): void {
+  allocate(length: number, turns = false): void {
+    if (!turns) {
+      this.grow(length);
+      return;
+    }
+    // Nobody has this lock for longer than this takes, and it dies with its process: waiting for it ends.
+    this.flock(LOCK_EXCLUSIVE);
+    try {
+      this.grow(length);
+    } finally {
+      this.flock(LOCK_NONE);
+    }
+  }
+
+  private flock(operation: number): void {
+    let errno: number;
+    do errno = posix().flock(this.fd(), operation); while (errno === EINTR);
+    if (errno !== 0) throw refused('flock', this.path, errnoName(errno));
+  }
+
+  private grow(length: number): void {
     const before = this.size();
     if (length <= 0) return;
     let errno = EINTR;
@@ -97,8 +117,8 @@ export class RealFile implements StoredFile {
     attempt(this.path, () => fdatasyncSync(this.fd()));
   }
 
-  map(memory: CoreMemory, address: number, length: number, writable: boolean): Mapping {
-    return mapFile(this.facts(), memory, address, length, writable);
+  map(memory: CoreMemory, address: number, length: number, writable: boolean, offset = 0): Mapping {
+    return mapFile(this.facts(), memory, address, length, writable, offset);
   }
 
   view(length: number): Uint8Array {

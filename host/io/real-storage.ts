@@ -13,10 +13,10 @@ import { dirname, isAbsolute, normalize } from 'node:path';
 import type { CoreMemory } from '../core/memory.ts';
 import { VarveError } from '../errors/varve-error.ts';
 import { attempt, misuse, translated } from './errors.ts';
-import { lockFile } from './lock.ts';
+import { lockFile, shareLockFile } from './lock.ts';
 import { assertSupported } from './posix.ts';
 import { RealFile } from './real-file.ts';
-import type { Lock, Notice, Storage, StoredFile } from './storage.ts';
+import type { Lock, Notice, SharedLock, Storage, StoredFile } from './storage.ts';
 import { isChanged, WAIT_MS_MAX, waitWord, wakeWord } from './wake.ts';
 
 export { unsupportedReason } from './posix.ts';
@@ -115,6 +115,10 @@ class RealStorage implements Storage {
 
   lock(path: string, ownerAt = 0): Lock {
     return on(path, () => lockFile(path, ownerAt));
+  }
+
+  lockShared(path: string): SharedLock {
+    return on(path, () => shareLockFile(path));
   }
 
   now(): number {

@@ -34,8 +34,13 @@ export interface StoredFile {
   readonly path: string;
   /** Bytes of the file now. */
   size(): number;
-  /** Makes the file at least `length` bytes long with every block on disk, or fails and leaves its length as it was. */
-  allocate(length: number): void;
+  /**
+   * Makes the file at least `length` bytes long with every block on disk, or fails and leaves its length as it was.
+   *
+   * @param turns whether other processes may do the same at the same time: then they take turns, because who fails takes
+   *   back what he has added
+   */
+  allocate(length: number, turns?: boolean): void;
   /** Sets the length. Never called to shrink below a byte that a reader may touch. */
   truncate(length: number): void;
   /** Reads into `target` from `position`; returns how many bytes there were. Short only at the end of the file. */
@@ -47,10 +52,11 @@ export interface StoredFile {
   /** The same, blocking. */
   syncNow(): void;
   /**
-   * Maps [0, length) at `address` of the core's memory; the range must be reserved by the caller and `length` must not
-   * go beyond the end of the file. A mapping that is not writable must never be written to.
+   * Maps [offset, offset + length) at `address` of the core's memory; the range must be reserved by the caller, it must
+   * end within the file, and `offset`, 0 where not given, is a multiple of 64 KiB. A mapping that is not writable must
+   * never be written to.
    */
-  map(memory: CoreMemory, address: number, length: number, writable: boolean): Mapping;
+  map(memory: CoreMemory, address: number, length: number, writable: boolean, offset?: number): Mapping;
   /**
    * Returns a private (copy-on-write) view of [0, length), valid as long as anyone holds it, whatever becomes of the
    * file's other mappings. Writing into it changes neither the file nor other views' file pages.
@@ -70,6 +76,14 @@ export interface Notice {
 /** A lock that dies with its process. */
 export interface Lock {
   release(): void;
+}
+
+/** A lock that several may have, if all of them take it as a shared one. */
+export interface SharedLock extends Lock {
+  /** Whether nobody else had it. Then nobody else gets it until `share` is called. */
+  readonly alone: boolean;
+  /** Lets others in. In the moment between, somebody may take it for himself alone: ERR_VARVE_LOCKED. */
+  share(): void;
 }
 
 export interface Storage {
@@ -96,6 +110,11 @@ export interface Storage {
    * the file ends with the owner's process id at `ownerAt`, or at 0 where the file is nothing but a lock.
    */
   lock(path: string, ownerAt?: number): Lock;
+  /**
+   * Takes the same lock together with others who share it; `lock` and this one exclude each other. Waits for those who
+   * have it alone and are going to share it; ERR_VARVE_LOCKED where somebody has taken it by `lock`.
+   */
+  lockShared(path: string): SharedLock;
   /** Milliseconds since 1970. */
   now(): number;
   /** Fills with random bytes. */

@@ -201,7 +201,9 @@ export class SimulatedDisk extends SimulatedMedium {
       if (!this.processes.delete(process)) continue;
       process.end(reason);
       const error = new SimulatedPowerCut(reason);
-      for (const [file, owner] of this.locks) if (owner === process) this.locks.delete(file);
+      for (const [file, { owners }] of [...this.locks]) {
+        for (const owner of [...owners]) if (owner === process) this.unlock(file, process);
+      }
       for (const file of [...this.live]) {
         for (const mapping of [...file.mappings]) if (mapping.owner === process) mapping.detach('unmapped');
         this.forget(file);

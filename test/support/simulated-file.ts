@@ -85,9 +85,10 @@ export class SimulatedFile implements StoredFile {
     this.beginSync()();
   }
 
-  map(memory: CoreMemory, address: number, length: number, writable: boolean): Mapping {
+  map(memory: CoreMemory, address: number, length: number, writable: boolean, offset = 0): Mapping {
     this.begin('map', 'mmap', writable);
-    this.mustHold(length, 1);
+    this.mustHold(offset + length, offset + 1);
+    if (offset % RANGE_ALIGNMENT !== 0) throw misuse(`${this.path} mapped from ${offset} on`, { path: this.path, offset });
     const end = address + pagesFor(length) * PAGE_BYTES;
     if (address % RANGE_ALIGNMENT !== 0 || address < STATIC_END || end > memory.bytes.length) {
       throw misuse(`${this.path} mapped at ${address}, not a range of the memory`, { path: this.path, address });
@@ -99,7 +100,8 @@ export class SimulatedFile implements StoredFile {
       }
       this.disk.takeOut(other, 'replaced');
     }
-    const range = new MappedRange(this.inode, memory, address, length, writable, this.path, this.process);
+    const range = new MappedRange(
+      this.inode, memory, address, length, writable, this.path, this.process, offset);
     return new SimulatedMapping(this.process, range);
   }
 

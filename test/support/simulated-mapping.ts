@@ -28,10 +28,14 @@ export class MappedRange {
   readonly owner: object;
   /** The mapped pages: whole ones, so up to 4095 bytes more than asked for. */
   readonly bytes: Buffer;
+  /** Page of the file that the mapping begins with, and the one behind its last. */
+  readonly firstPage: number;
+  readonly endPage: number;
   state: 'live' | 'replaced' | 'unmapped' = 'live';
 
   constructor(
     inode: Inode, memory: CoreMemory, address: number, length: number, writable: boolean, path: string, owner: object,
+    offset = 0,
   ) {
     this.inode = inode;
     this.memory = memory;
@@ -41,7 +45,9 @@ export class MappedRange {
     this.path = path;
     this.owner = owner;
     this.bytes = Buffer.from(memory.memory.buffer, address, pagesFor(length) * PAGE_BYTES);
-    this.show(0, this.bytes.length / PAGE_BYTES);
+    this.firstPage = offset / PAGE_BYTES;
+    this.endPage = this.firstPage + pagesFor(length);
+    this.show(this.firstPage, this.endPage);
     inode.mappings.push(this);
   }
 
@@ -50,13 +56,21 @@ export class MappedRange {
     return this.memory === memory && address >= this.address && address < this.address + this.bytes.length;
   }
 
+  /** The bytes of one page of the file, aliasing the memory; empty where it is not mapped. */
+  page(page: number): Buffer {
+    if (page < this.firstPage || page >= this.endPage) return this.bytes.subarray(0, 0);
+    return this.bytes.subarray((page - this.firstPage) * PAGE_BYTES, (page - this.firstPage + 1) * PAGE_BYTES);
+  }
+
   /** Copies the file's pages [from, to) into the memory. */
   show(from: number, to: number): void {
     const { visible } = this.inode;
-    const end = Math.min(to, this.bytes.length / PAGE_BYTES);
+    const start = Math.max(from, this.firstPage);
+    const end = Math.min(to, this.endPage);
     const live = Math.min(end, pagesFor(visible.size));
-    if (from < live) visible.bytes.copy(this.bytes, from * PAGE_BYTES, from * PAGE_BYTES, live * PAGE_BYTES);
-    if (Math.max(from, live) < end) this.bytes.fill(GONE_BYTE, Math.max(from, live) * PAGE_BYTES, end * PAGE_BYTES);
+    const at = (page: number): number => (page - this.firstPage) * PAGE_BYTES;
+    if (start < live) visible.bytes.copy(this.bytes, at(start), start * PAGE_BYTES, live * PAGE_BYTES);
+    if (Math.max(start, live) < end) this.bytes.fill(GONE_BYTE, at(Math.max(start, live)), at(end));
   }
 
   /** Takes the mapping off the file; the memory keeps its bytes. */
@@ -108,32 +122,24 @@ export function show(inode: Inode, from: number, to: number): void {
 /** Pages of `mapping` that are not what the last exchange left there; `before` has those that it left otherwise. */
 function storedPages(mapping: MappedRange, before: ReadonlyMap<number, Buffer>): number[] {
   const { visible } = mapping.inode;
-  const pages = mapping.bytes.length / PAGE_BYTES;
-  const live = Math.min(pages, pagesFor(visible.size));
+  const { firstPage, endPage } = mapping;
+  const live = Math.max(firstPage, Math.min(endPage, pagesFor(visible.size)));
   const stored: number[] = [];
-  const end = live * PAGE_BYTES;
-  if (before.size > 0 || mapping.bytes.compare(visible.bytes, 0, end, 0, end) !== 0) {
-    for (let page = 0; page < live; page++) {
-      const at = page * PAGE_BYTES;
-      const base = before.get(page);
-      const differs = base === undefined
-        ? mapping.bytes.compare(visible.bytes, at, at + PAGE_BYTES, at, at + PAGE_BYTES)
-        : mapping.bytes.compare(base, 0, PAGE_BYTES, at, at + PAGE_BYTES);
-      if (differs !== 0) stored.push(page);
+  const from = firstPage * PAGE_BYTES;
+  const length = live * PAGE_BYTES - from;
+  if (before.size > 0 || mapping.bytes.compare(visible.bytes, from, from + length, 0, length) !== 0) {
+    for (let page = firstPage; page < live; page++) {
+      if (mapping.page(page).compare(before.get(page) ?? visible.page(page)) !== 0) stored.push(page);
     }
   }
-  for (let page = live; page < pages; page++) {
-    if (mapping.bytes.compare(GONE_PAGE, 0, PAGE_BYTES, page * PAGE_BYTES, (page + 1) * PAGE_BYTES) !== 0) {
-      stored.push(page);
-    }
-  }
+  for (let page = live; page < endPage; page++) if (mapping.page(page).compare(GONE_PAGE) !== 0) stored.push(page);
   return stored;
 }
 
 /** Takes what one mapping stored into a page over into the visible image; returns the first byte in conflict, or -1. */
 function merge(mapping: MappedRange, page: number, before: Map<number, Buffer>): number {
   const target = mapping.inode.visible.page(page);
-  const stored = mapping.bytes.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
+  const stored = mapping.page(page);
   const base = before.get(page);
   if (base === undefined) {
     before.set(page, Buffer.from(target));
@@ -151,16 +157,17 @@ function merge(mapping: MappedRange, page: number, before: Map<number, Buffer>):
 
 /** Where the first store of a page is, for the message. */
 function firstStore(mapping: MappedRange, page: number, base: Buffer): number {
+  const bytes = mapping.page(page);
   let at = 0;
-  while (at < PAGE_BYTES - 1 && mapping.bytes[page * PAGE_BYTES + at] === base[at]) at += 1;
+  while (at < PAGE_BYTES - 1 && bytes[at] === base[at]) at += 1;
   return page * PAGE_BYTES + at;
 }
 
 /** Those of the pages `before` that a read-only mapping does not show as they were. */
 function spoiltPages(mapping: MappedRange, before: ReadonlyMap<number, Buffer>): number[] {
   return [...before].filter(([page, base]) => {
-    const at = page * PAGE_BYTES;
-    return at < mapping.bytes.length && mapping.bytes.compare(base, 0, PAGE_BYTES, at, at + PAGE_BYTES) !== 0;
+    const bytes = mapping.page(page);
+    return bytes.length > 0 && bytes.compare(base) !== 0;
   }).map(([page]) => page);
 }
 

@@ -27,6 +27,12 @@ export interface DiskOptions {
   readonly holes?: 'forbidden' | 'allowed';
 }
 
+/** A lock that is held: by one, or by all who share it. */
+export interface HeldLock {
+  readonly owners: SimulatedStorage[];
+  alone: boolean;
+}
+
 export abstract class SimulatedMedium {
   /** Bytes of the disk; may be changed at any time. */
   capacity: number;
@@ -36,7 +42,7 @@ export abstract class SimulatedMedium {
   readonly faults = new Faults();
   readonly waiters = new Waiters();
   readonly queue: SyncQueue;
-  readonly locks = new Map<Inode, SimulatedStorage>();
+  readonly locks = new Map<Inode, HeldLock>();
   /** Everything so far that would have killed a process, or that asked too much of the simulator. */
   readonly violations: string[] = [];
   names = new Names();
@@ -126,6 +132,14 @@ export abstract class SimulatedMedium {
     if (file.links === 0 && file.handles === 0 && file.mappings.length === 0) this.live.delete(file);
   }
 
+  /** Gives back one hold of a process on a lock. */
+  unlock(file: Inode, process: SimulatedStorage): void {
+    const owners = this.locks.get(file)?.owners ?? [];
+    const at = owners.indexOf(process);
+    if (at >= 0) owners.splice(at, 1);
+    if (owners.length === 0) this.locks.delete(file);
+  }
+
   /** The live mappings of all files in one memory. */
   mappingsOf(memory: CoreMemory): MappedRange[] {
     return [...this.live].flatMap((file) => file.mappings).filter((mapping) => mapping.memory === memory);
@@ -147,7 +161,8 @@ export abstract class SimulatedMedium {
   wordOf(memory: CoreMemory, address: number): Word {
     const mapping = this.mappingsOf(memory).find((each) => each.covers(memory, address));
     if (mapping === undefined) return { home: memory, offset: address, memory, address };
-    return { home: mapping.inode, offset: address - mapping.address, memory, address };
+    const offset = mapping.firstPage * PAGE_BYTES + address - mapping.address;
+    return { home: mapping.inode, offset, memory, address };
   }
 
   /** Notes something that a real process would not have survived, and throws. */

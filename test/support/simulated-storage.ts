@@ -6,12 +6,12 @@
  */
 import type { CoreMemory } from '../../host/core/memory.ts';
 import { VarveError } from '../../host/errors/varve-error.ts';
-import type { Lock, Storage, StoredFile } from '../../host/io/storage.ts';
+import type { Lock, SharedLock, Storage, StoredFile } from '../../host/io/storage.ts';
 import { wordAt } from './simulated-clock.ts';
 import { type Operation, SimulatedPowerCut, systemError } from './simulated-faults.ts';
 import { SimulatedFile } from './simulated-file.ts';
 import { Inode } from './simulated-inode.ts';
-import type { SimulatedMedium } from './simulated-medium.ts';
+import type { HeldLock, SimulatedMedium } from './simulated-medium.ts';
 import { Directory, partsOf } from './simulated-names.ts';
 
 export interface StorageOptions {
@@ -116,24 +116,19 @@ export class SimulatedStorage implements Storage {
   }
 
   lock(path: string): Lock {
-    this.begin('lock', path);
-    const { directory, name } = this.parent('open', path);
-    const entry = directory.entries.get(name) ?? this.make(directory, name, path);
-    if (entry.kind !== 'file') throw systemError('open', 'EISDIR', path);
-    this.mustWrite('open', path);
-    const owner = this.disk.locks.get(entry);
-    if (owner !== undefined) {
-      throw new VarveError('ERR_VARVE_LOCKED', `${path} is locked by process ${owner.pid}`, { path, pid: owner.pid });
-    }
-    this.disk.locks.set(entry, this);
-    let held = true;
-    return {
-      release: () => {
-        this.disk.pass(this, 'release');
-        if (held) this.disk.locks.delete(entry);
-        held = false;
-      },
-    };
+    const entry = this.lockFile(path);
+    if (this.disk.locks.has(entry)) throw this.locked(path, entry);
+    return this.held(entry, { owners: [this], alone: true });
+  }
+
+  /** Nobody can be waited for here, where every call runs to its end. */
+  lockShared(path: string): SharedLock {
+    const entry = this.lockFile(path);
+    const others = this.disk.locks.get(entry);
+    if (others?.alone === true) throw this.locked(path, entry);
+    const lock = others ?? { owners: [], alone: true };
+    lock.owners.push(this);
+    return { ...this.held(entry, lock), alone: others === undefined, share: () => { lock.alone = false; } };
   }
 
   now(): number {
@@ -212,6 +207,33 @@ export class SimulatedStorage implements Storage {
     if (directory === undefined) throw systemError(syscall, 'ENOENT', path);
     if (directory.kind !== 'directory') throw systemError(syscall, 'ENOTDIR', path);
     return { directory, name };
+  }
+
+  /** The file of a lock that is about to be taken. */
+  private lockFile(path: string): Inode {
+    this.begin('lock', path);
+    const { directory, name } = this.parent('open', path);
+    const entry = directory.entries.get(name) ?? this.make(directory, name, path);
+    if (entry.kind !== 'file') throw systemError('open', 'EISDIR', path);
+    this.mustWrite('open', path);
+    return entry;
+  }
+
+  private locked(path: string, entry: Inode): VarveError {
+    const pid = this.disk.locks.get(entry)?.owners[0]?.pid;
+    return new VarveError('ERR_VARVE_LOCKED', `${path} is locked by process ${pid}`, { path, pid });
+  }
+
+  private held(entry: Inode, lock: HeldLock): Lock {
+    this.disk.locks.set(entry, lock);
+    let held = true;
+    return {
+      release: () => {
+        this.disk.pass(this, 'release');
+        if (held) this.disk.unlock(entry, this);
+        held = false;
+      },
+    };
   }
 
   /** Submits a directory's sync; returns what completes it. */
