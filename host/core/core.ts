@@ -42,6 +42,7 @@ export interface CoreExports {
     truncateLsn: number): void;
   sealCursor(at: number): void;
   checkCursor(at: number): number;
+  layoutFields(list: number, count: number): number;
   sealTyped(at: number): void;
   checkTyped(at: number): number;
   sealTypedWriter(header: number): void;
@@ -49,6 +50,9 @@ export interface CoreExports {
   raiseWord(at: number, value: number): void;
   resetNext(base: number, stride: number, from: number, count: number): number;
   clearWords(from: number, to: number): number;
+  appendRow(view: number, row: number): number;
+  readRow(view: number, index: number, row: number): number;
+  writeRow(view: number, index: number, row: number): number;
   loadWord(at: number): number;
   storeWord(at: number, value: number): void;
   bump(at: number): void;

@@ -106,6 +106,11 @@ export const ERROR_CODES = {
     means: 'A foreign file that was to be imported does not follow its format, or a record cannot be exported to it.',
     next: 'See `details` for file and offset; check the file with the program that wrote it.',
   },
+  ERR_VARVE_SCHEMA_MISMATCH: {
+    kind: 'format',
+    means: 'The file of a typed store was written with another schema; `details.differences` lists what differs, field by field.',
+    next: 'Open it with the schema that it was written with, or copy it to a new file.',
+  },
   ERR_VARVE_INTERNAL: {
     kind: 'internal',
     means: 'varve contradicts itself: a bug.',

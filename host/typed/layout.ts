@@ -43,9 +43,16 @@ export function layoutOf(core: Core, schema: Schema): Layout {
   return { schema, fields, stride: placed.stride };
 }
 
-/** The hash of mmapforge: SHA-256 of `name:type:size` of each field, sorted by name. Formats.md of mmapforge, version 1. */
+/** The hash of format mmfg-1: SHA-256 of `name:type:size` of each field, sorted by name. */
 export function sortedHash({ fields }: Layout): Uint8Array {
-  const sorted = [...fields].sort((a, b) => (a.name < b.name ? -1 : 1));
-  const parts = sorted.map(({ name, type, size }) => `${name}:${type}:${size}`);
-  return createHash('sha256').update(parts.join(',')).digest();
+  return hashOf([...fields].sort((a, b) => (a.name < b.name ? -1 : 1)));
+}
+
+/** The hash of the own format: the same of the fields in their order, so that two that were swapped differ. */
+export function orderedHash({ fields }: Layout): Uint8Array {
+  return hashOf(fields);
+}
+
+function hashOf(fields: readonly PlacedField[]): Uint8Array {
+  return createHash('sha256').update(fields.map(({ name, type, size }) => `${name}:${type}:${size}`).join(',')).digest();
 }

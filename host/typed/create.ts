@@ -1,0 +1,48 @@
+/**
+ * Making the file of a typed store: whole under another name, synced, and only then under its own. A crash leaves the
+ * other name at most, which the next attempt removes.
+ */
+import { dirname } from 'node:path';
+import { outOfRange } from '../errors/varve-error.ts';
+import { TYPED_CAPACITY_MAX, TYPED_CAPACITY_MIN } from '../generated/abi.ts';
+import type { StoredFile } from '../io/storage.ts';
+import type { TypedContext, TypedFormat } from './header.ts';
+import type { Layout } from './layout.ts';
+
+/** The capacity that a file must have for `least` records: 64, doubled. */
+export function capacityFor(least: number, from: number = TYPED_CAPACITY_MIN): number {
+  if (!(least <= TYPED_CAPACITY_MAX)) throw outOfRange('records', `at most ${TYPED_CAPACITY_MAX}`, least);
+  let capacity = Math.max(from, TYPED_CAPACITY_MIN);
+  while (capacity < least) capacity *= 2;
+  return Math.min(capacity, TYPED_CAPACITY_MAX);
+}
+
+/** Makes the directory, and its name durable. */
+export function createDirectory({ storage, path }: TypedContext): void {
+  for (const made of storage.createDirectory(dirname(path))) storage.syncDirectoryNow(dirname(made));
+}
+
+/** Makes the file, durable. Its directory is there, and nobody else makes it. */
+export function createFile(
+  context: TypedContext, format: TypedFormat, layout: Layout, least: number, metadata: Uint8Array,
+): void {
+  const { storage, path } = context;
+  const capacity = capacityFor(least);
+  const header = format.create(context, layout, capacity, metadata);
+  const newPath = `${path}.new`;
+  storage.remove(newPath);
+  let file: StoredFile | undefined;
+  try {
+    file = storage.create(newPath);
+    file.allocate(header.length + capacity * layout.stride);
+    file.write(header, 0);
+    file.syncNow();
+    storage.rename(newPath, path);
+  } catch (error) {
+    storage.remove(newPath);
+    throw error;
+  } finally {
+    file?.close();
+  }
+  storage.syncDirectoryNow(dirname(path));
+}

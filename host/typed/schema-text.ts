@@ -1,0 +1,70 @@
+/**
+ * A schema as it stands in the own header, as JSON, and the comparison of two schemas field by field.
+ */
+import type { Core } from '../core/core.ts';
+import { VarveError } from '../errors/varve-error.ts';
+import { layoutOf, type Layout } from './layout.ts';
+import { defineSchema, type Field, type Schema } from './schema.ts';
+
+/** One thing in which a file's schema is not the one it was opened with. */
+export interface Difference {
+  /** The field, or absent where it is about the whole. */
+  readonly field?: string;
+  /** What differs: `missing`, `unexpected`, `type`, `max`, `position`, or `version`, `stride`, `hash` of the whole. */
+  readonly what: string;
+  /** By the schema that was given. */
+  readonly expected: unknown;
+  /** In the file. */
+  readonly actual: unknown;
+}
+
+/** Returns a schema as JSON: `{"name","version","fields":[{"name","type"[,"max"]}]}`. */
+export function encodeSchema({ name, version, fields }: Schema): Uint8Array {
+  const list = Object.entries(fields).map(([field, { type, max }]) => ({ name: field, type, max }));
+  return Buffer.from(JSON.stringify({ name, version, fields: list }));
+}
+
+/** Reads what `encodeSchema` wrote, and lays it out. Throws where it is anything else. */
+export function decodeSchema(core: Core, text: Uint8Array): Layout {
+  const { name, version, fields } = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(text)) as {
+    name: string; version: number; fields: (Field & { name: string })[];
+  };
+  const entries = fields.map(({ name: field, type, max }) => [field, max === undefined ? { type } : { type, max }]);
+  const schema = defineSchema(name, { version, fields: Object.fromEntries(entries) as Record<string, Field> });
+  if (Object.keys(schema.fields).length !== fields.length) throw new Error('two fields have one name');
+  return layoutOf(core, schema);
+}
+
+/** Lists in what two layouts differ. */
+export function differences(expected: Layout, actual: Layout): Difference[] {
+  const found: Difference[] = [];
+  const add = (what: string, a: unknown, b: unknown, field?: string): void => {
+    if (a !== b) found.push({ ...(field === undefined ? {} : { field }), what, expected: a, actual: b });
+  };
+  add('version', expected.schema.version, actual.schema.version);
+  for (const [at, wanted] of expected.fields.entries()) {
+    const place = actual.fields.findIndex(({ name }) => name === wanted.name);
+    const stored = actual.fields[place];
+    if (stored === undefined) {
+      found.push({ field: wanted.name, what: 'missing', expected: wanted.type, actual: undefined });
+      continue;
+    }
+    add('type', wanted.type, stored.type, wanted.name);
+    if (wanted.type === stored.type) add('max', wanted.max, stored.max, wanted.name);
+    add('position', at, place, wanted.name);
+  }
+  for (const stored of actual.fields) {
+    if (expected.fields.some(({ name }) => name === stored.name)) continue;
+    found.push({ field: stored.name, what: 'unexpected', expected: undefined, actual: stored.type });
+  }
+  return found;
+}
+
+/** The error for a file of another schema. */
+export function schemaMismatch(path: string, found: readonly Difference[]): VarveError {
+  const list = found.map(({ field, what, expected, actual }) => (
+    `${field === undefined ? '' : `${field}: `}${what} is ${String(actual)}, not ${String(expected)}`));
+  return new VarveError('ERR_VARVE_SCHEMA_MISMATCH',
+    `${path} was written with another schema (${list.join('; ')}); open it with that one`,
+    { path, differences: found });
+}

@@ -1,0 +1,319 @@
+/**
+ * The open file of a typed store: header, records and lock, growth, recovery, durability. What is in the records is
+ * host/typed/typed-store.ts's business.
+ *
+ * - The header's first page is mapped at an address of its own, because the count is needed wherever the window is.
+ * - Blocks come before the mapping, the mapping before the capacity in the header: whoever reads the capacity may map.
+ * - Where many write, growing takes turns and the capacity only ever rises, so that no one takes back what another added.
+ * - After a failed sync nothing is written any more: the view is made read-only, so that writing costs no check.
+ */
+import type { Core } from '../core/core.ts';
+import { RANGE_ALIGNMENT } from '../core/memory.ts';
+import { LiveHeader } from '../core/typed-header.ts';
+import { TypedView } from '../core/typed-view.ts';
+import { VarveError } from '../errors/varve-error.ts';
+import { WriteMode } from '../generated/abi.ts';
+import type { Lock, Mapping, SharedLock, StoredFile } from '../io/storage.ts';
+import { Syncer } from '../log/syncer.ts';
+import { capacityFor, createDirectory, createFile } from './create.ts';
+import { mmfgFormat } from './header-mmfg.ts';
+import { ownFormat } from './header-own.ts';
+import { checkLive, type FormatName, type StoredHeader, type TypedContext, type TypedFormat } from './header.ts';
+import type { Layout } from './layout.ts';
+import { recoverRecords, type TypedRecovery } from './recovery.ts';
+import { RecordWindow } from './window.ts';
+
+export interface TypedFileOptions {
+  readonly format: FormatName;
+  /** Whether the file is made where there is none. */
+  readonly create: boolean;
+  /** Whether one process writes, or several do. */
+  readonly writers: 'one' | 'many';
+  /** Records that a new file has room for, rounded up to 64, 128, 256 … */
+  readonly capacity?: number;
+  /** What a new file keeps for its user; format `varve` only. */
+  readonly metadata?: Uint8Array;
+  /** Bytes of the core's memory that the records are seen through; default 256 MiB, or what the file needs. */
+  readonly reservedBytes?: number;
+}
+
+const FORMATS: Readonly<Record<FormatName, TypedFormat>> = { 'varve': ownFormat, 'mmfg-1': mmfgFormat };
+const NOTHING = new Uint8Array(0);
+const WHOLE: TypedRecovery = { torn: [], clearedWords: 0 };
+
+/** A lock on the store. */
+type StoreLock = Lock & Partial<SharedLock>;
+
+/**
+ * Opens a file, or makes it.
+ *
+ * @param layout the schema's layout; `undefined` to take it from the file, which needs format `varve`
+ * Errors: ERR_VARVE_LOCKED, ERR_VARVE_NOT_FOUND, ERR_VARVE_SCHEMA_MISMATCH, ERR_VARVE_FORMAT, ERR_VARVE_CORRUPT,
+ * ERR_VARVE_NEWER_VERSION, ERR_VARVE_DISK_FULL, ERR_VARVE_MEMORY_FULL, ERR_VARVE_IO
+ */
+export function openTypedFile(context: TypedContext, layout: Layout | undefined, options: TypedFileOptions): TypedFile {
+  const { storage, path, readOnly } = context;
+  const format = FORMATS[options.format];
+  if (readOnly) return openWith(context, format, layout, options, undefined);
+  const mayCreate = options.create && layout !== undefined;
+  if (mayCreate) createDirectory(context);
+  else if (!storage.exists(path)) storage.open(path, 'read').close();
+  const lockPath = `${path}.lock`;
+  const lock: StoreLock = options.writers === 'one' ? storage.lock(lockPath) : storage.lockShared(lockPath);
+  try {
+    // Whoever shares the lock with others finds the file that the first of them has made.
+    if (mayCreate && lock.alone !== false && !storage.exists(path)) {
+      createFile(context, format, layout, options.capacity ?? 0, options.metadata ?? NOTHING);
+    }
+    const file = openWith(context, format, layout, options, lock);
+    try {
+      lock.share?.();
+      return file;
+    } catch (error) {
+      file.abandon();
+      throw error;
+    }
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+function openWith(
+  context: TypedContext, format: TypedFormat, layout: Layout | undefined, options: TypedFileOptions,
+  lock: StoreLock | undefined,
+): TypedFile {
+  const file = context.storage.open(context.path, context.readOnly ? 'read' : 'write');
+  try {
+    return new TypedFile(context, format, file, format.read(context, file, layout), options, lock);
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+export class TypedFile {
+  readonly path: string;
+  readonly readOnly: boolean;
+  readonly layout: Layout;
+  readonly metadata: Uint8Array;
+  /** The mapped records; the only way to them. */
+  readonly view: TypedView;
+  /** What opening found that a dead writer had left. */
+  readonly recovery: TypedRecovery;
+  private readonly context: TypedContext;
+  private readonly file: StoredFile;
+  private readonly recordsOffset: number;
+  private readonly mode: WriteMode;
+  private readonly lock: StoreLock | undefined;
+  private readonly headerMapping: Mapping;
+  private readonly live: LiveHeader;
+  private readonly window: RecordWindow;
+  private readonly syncer: Syncer;
+  /** Records that are known to have room. */
+  private known: number;
+  private state: 'open' | 'poisoned' | 'closed' = 'open';
+  private poison: unknown;
+
+  constructor(
+    context: TypedContext, format: TypedFormat, file: StoredFile, header: StoredHeader, options: TypedFileOptions,
+    lock: StoreLock | undefined,
+  ) {
+    const { core, path, readOnly } = context;
+    this.context = context;
+    this.path = path;
+    this.readOnly = readOnly;
+    this.layout = header.layout;
+    this.metadata = header.metadata;
+    this.recordsOffset = header.recordsOffset;
+    this.file = file;
+    this.lock = lock;
+    this.mode = readOnly ? WriteMode.ReadOnly : options.writers === 'one' ? WriteMode.One : WriteMode.Many;
+    const undo: (() => void)[] = [];
+    try {
+      const { memory } = core;
+      const address = memory.reserve(RANGE_ALIGNMENT);
+      undo.push(() => { memory.release(address, RANGE_ALIGNMENT); });
+      this.headerMapping = file.map(memory, address, format.liveBytes, !readOnly);
+      undo.push(() => { this.headerMapping.unmap(); });
+      this.live = new LiveHeader(core, address, format.live);
+      this.known = this.checkedCapacity();
+      this.window = new RecordWindow(memory, file, this.places, !readOnly, this.known, options.reservedBytes);
+      undo.push(() => { this.window.release(); });
+      this.recovery = lock !== undefined && lock.alone !== false ? this.recover() : WHOLE;
+      this.view = this.newView(core);
+    } catch (error) {
+      for (const step of undo.reverse()) step();
+      throw error;
+    }
+    this.syncer = new Syncer({
+      // Stores into a mapping leave no trace here: there may always be something to sync.
+      isDurable: () => false,
+      durableLsn: () => 0,
+      syncFiles: () => this.file.sync(),
+      failed: (error) => { this.poisonWith(error); },
+    });
+  }
+
+  /** Records that are there, now. */
+  get count(): number { return this.live.count; }
+  /** Records that the file has room for, as far as is known; `refresh` looks again. */
+  get capacity(): number { return this.known; }
+  get poisoned(): boolean { return this.state === 'poisoned'; }
+  get closed(): boolean { return this.state === 'closed'; }
+  /** Syncs of the disk that group commit has made. */
+  get syncs(): number { return this.syncer.count; }
+  /** Indices of the records whose stamps a dead writer had left odd. */
+  get recovered(): readonly number[] { return this.recovery.torn; }
+
+  private get places() { return { recordsOffset: this.recordsOffset, stride: this.layout.stride }; }
+
+  /** The capacity in the header, checked against count and file. */
+  private checkedCapacity(): number {
+    // In this order: the count never passes the capacity, nor the capacity the file.
+    const { count } = this.live;
+    const { capacity } = this.live;
+    checkLive(this.path, count, capacity, this.recordsOffset, this.layout.stride, this.file.size());
+    return capacity;
+  }
+
+  /** Nobody else writes: cuts what a growth that was not finished has left, and mends the records. */
+  private recover(): TypedRecovery {
+    const { core, storage } = this.context;
+    const { stride } = this.layout;
+    const length = this.recordsOffset + this.known * stride;
+    // What lies behind belongs to no record, so that nobody has ever looked at it.
+    if (this.file.size() > length) this.file.truncate(length);
+    const recovery = recoverRecords(core, this.window, stride, this.live.count, this.known);
+    const epoch = (this.live.writer?.epoch ?? 0) + 1;
+    this.live.writeWriter({ epoch, open: true, pid: storage.pid, mode: this.mode }, storage.now());
+    return recovery;
+  }
+
+  private newView(core: Core): TypedView {
+    return new TypedView(core, {
+      ...this.visible(), stride: this.layout.stride, countAt: this.live.countAt, mode: this.mode,
+      // Only x86-64 keeps stores in their order.
+      strict: process.arch !== 'x64',
+    });
+  }
+
+  /** What the core may see. */
+  private visible() {
+    const { base, first, room } = this.window;
+    return { base, first, room, limit: Math.min(Math.max(this.live.count - first, 0), room) };
+  }
+
+  /** Takes notice of what other processes have appended, and of the room that they have made. */
+  refresh(): void {
+    this.requireNotClosed();
+    const capacity = this.checkedCapacity();
+    if (capacity > this.known) {
+      this.window.extend(capacity);
+      this.known = capacity;
+    }
+    this.view.moveTo(this.visible());
+  }
+
+  /**
+   * Makes room for at least so many records. Where it fails, everything is as it was.
+   *
+   * Errors: ERR_VARVE_DISK_FULL, ERR_VARVE_READ_ONLY, ERR_VARVE_POISONED, ERR_VARVE_CLOSED
+   */
+  grow(least: number): void {
+    this.requireWritable();
+    this.refresh();
+    if (least <= this.known) return;
+    const capacity = capacityFor(least, this.known);
+    this.file.allocate(this.recordsOffset + capacity * this.layout.stride, this.mode === WriteMode.Many);
+    this.window.extend(capacity);
+    this.known = capacity;
+    this.live.raiseCapacity(capacity);
+    this.view.moveTo(this.visible());
+  }
+
+  /** Shows the records around `index`, for which there is room. */
+  moveTo(index: number): void {
+    this.requireNotClosed();
+    if (!this.window.contains(index)) this.window.moveTo(index, this.known);
+    this.view.moveTo(this.visible());
+  }
+
+  /** Makes room for one more record and shows its place: what to do when an append finds the mapped part full. */
+  makeRoom(): void {
+    this.grow(this.count + 1);
+    this.moveTo(this.count);
+  }
+
+  /** Resolves when everything that was written before is on disk; concurrent callers share one sync. */
+  async sync(): Promise<void> {
+    this.requireWritable();
+    await this.syncer.sync();
+  }
+
+  /** The same, blocking. */
+  syncNow(): void {
+    this.requireWritable();
+    try {
+      this.file.syncNow();
+    } catch (error) {
+      this.poisonWith(error);
+      throw error;
+    }
+  }
+
+  /** Syncs, and gives everything back. Idempotent; what fails is thrown when all is given back. */
+  close(): void {
+    if (this.state === 'closed') return;
+    try {
+      if (this.state === 'open' && !this.readOnly) this.syncNow();
+      // Of many writers nobody knows that he is the last.
+      if (this.state === 'open' && this.mode === WriteMode.One) this.writeClosed();
+    } finally {
+      this.abandon();
+      this.lock?.release();
+    }
+  }
+
+  private writeClosed(): void {
+    const { storage } = this.context;
+    const epoch = this.live.writer?.epoch ?? 0;
+    this.live.writeWriter({ epoch, open: false, pid: storage.pid, mode: this.mode }, storage.now());
+  }
+
+  /** Gives everything back but the lock, as it is. */
+  abandon(): void {
+    this.state = 'closed';
+    this.view.release();
+    this.window.release();
+    this.headerMapping.unmap();
+    this.context.core.memory.release(this.headerMapping.address, RANGE_ALIGNMENT);
+    this.file.close();
+  }
+
+  private poisonWith(error: unknown): void {
+    if (this.state !== 'open') return;
+    this.state = 'poisoned';
+    this.poison = error;
+    this.view.mode = WriteMode.ReadOnly;
+  }
+
+  private requireNotClosed(): void {
+    if (this.state === 'closed') {
+      throw new VarveError('ERR_VARVE_CLOSED', `the typed store in ${this.path} is closed; open it again`, { path: this.path });
+    }
+  }
+
+  /** Throws where nothing may be written. */
+  requireWritable(): void {
+    this.requireNotClosed();
+    if (this.readOnly) {
+      throw new VarveError('ERR_VARVE_READ_ONLY', `${this.path} is open read-only; open it for writing`, { path: this.path });
+    }
+    if (this.state === 'open') return;
+    const reason = this.poison instanceof Error ? this.poison.message : String(this.poison);
+    throw new VarveError('ERR_VARVE_POISONED',
+      `an earlier sync of ${this.path} failed (${reason}), so nothing is written any more; close it and open it again`,
+      { path: this.path }, this.poison);
+  }
+}
