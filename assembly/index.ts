@@ -15,6 +15,7 @@ export {
 } from './sync/fields';
 export { checkTyped, checkTypedWriter, raiseWord, sealTyped, sealTypedWriter } from './sync/header';
 export { clearWords, resetNext } from './sync/recover';
+export { patchRow } from './sync/patch';
 export { appendRow, readRow, refreshLimit, writeRow } from './sync/rows';
 export { advance, locate, read, readAt, scan } from './record/scan';
 export { fillLost, findLater, recover } from './record/recover';

@@ -28,12 +28,12 @@ export const ERROR_CODES = {
   },
   ERR_VARVE_CLOSED: {
     kind: 'state',
-    means: 'The log or the cursor was closed before the call.',
+    means: 'The log, the cursor or the typed store was closed before the call.',
     next: 'Open it again.',
   },
   ERR_VARVE_READ_ONLY: {
     kind: 'state',
-    means: 'The log was opened with `readOnly: true` and the call would write.',
+    means: 'The log or the typed store was opened with `readOnly: true` and the call would write.',
     next: 'Open it for writing.',
   },
   ERR_VARVE_POISONED: {
@@ -73,8 +73,8 @@ export const ERROR_CODES = {
   },
   ERR_VARVE_OUT_OF_RANGE: {
     kind: 'invalid',
-    means: 'The LSN or the reference is not in the log: below the first, above the last, or cut since.',
-    next: 'Compare with `firstLsn` and `lastLsn`.',
+    means: 'The LSN or the reference is not in the log: below the first, above the last, or cut since; or a typed store has no record of that index.',
+    next: 'Compare with `firstLsn` and `lastLsn`, or with `length`.',
   },
   ERR_VARVE_TRUNCATED: {
     kind: 'conflict',
@@ -110,6 +110,26 @@ export const ERROR_CODES = {
     kind: 'format',
     means: 'The file of a typed store was written with another schema; `details.differences` lists what differs, field by field.',
     next: 'Open it with the schema that it was written with, or copy it to a new file.',
+  },
+  ERR_VARVE_CONTENTION: {
+    kind: 'conflict',
+    means: 'A typed record stayed in the hands of another writer for longer than a write takes: it is stopped, or dead.',
+    next: 'Try again; where its writer is dead, open the store for writing, which frees the record and reports it.',
+  },
+  ERR_VARVE_VALUE_TOO_LONG: {
+    kind: 'capacity',
+    means: 'Text or bytes are longer than their field has room for. Nothing was written.',
+    next: 'Shorten the value, or give the field a greater bound in a new schema; text counts as UTF-8.',
+  },
+  ERR_VARVE_BAD_VALUE: {
+    kind: 'corruption',
+    means: 'A typed record holds what its field cannot: a boolean that is neither 0 nor 1, a length above the bound.',
+    next: 'Set the field anew, or restore a copy; see which program wrote the record.',
+  },
+  ERR_VARVE_INEXACT: {
+    kind: 'state',
+    means: 'A field of 64 bits that is given as a number holds an integer beyond 2^53 - 1, which is no exact number.',
+    next: 'Take the field as a bigint: `i64` or `u64` in the schema instead of `i64.number` or `u64.number`.',
   },
   ERR_VARVE_INTERNAL: {
     kind: 'internal',

@@ -37,10 +37,10 @@ export function layoutOf(core: Core, schema: Schema): Layout {
   if (typeof placed === 'number') {
     throw outOfRange(`the record of '${schema.name}'`, `at most ${TYPED_STRIDE_MAX} bytes`, `${entries.length} fields`);
   }
-  const fields = entries.map(([name, { type, max = 0, as = 'bigint' }], at) => ({
+  const fields = entries.map(([name, { type, max = 0, as = 'bigint' }], at) => Object.freeze({
     name, type, max, as, ...placed.places[at]!,
   }));
-  return { schema, fields, stride: placed.stride };
+  return Object.freeze({ schema, fields: Object.freeze(fields), stride: placed.stride });
 }
 
 /** The hash of format mmfg-1: SHA-256 of `name:type:size` of each field, sorted by name. */

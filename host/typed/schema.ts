@@ -83,33 +83,50 @@ export const str = (max: number): Field<string> => bounded('string', max);
 /** At most `max` bytes. */
 export const bytes = (max: number): Field<Uint8Array> => bounded('bytes', max);
 
+/** What a schema is made of. */
+export interface SchemaDefinition<F extends Fields> {
+  /** Default 1. */
+  readonly version?: number;
+  readonly fields: F;
+}
+
 const NAME = /^[A-Za-z_$][\w$]*$/;
 const VERSION_MAX = 0xffffffff;
 
+/** Returns a copy of a field that nobody can change, checked. */
+function checkField(name: string, field: Field): Field {
+  const argument = `fields.${name}`;
+  if (!NAME.test(name)) throw outOfRange(argument, 'named by an identifier', name);
+  // Assigning to it would not make a field of a record but change its prototype.
+  if (name === '__proto__') throw outOfRange(argument, 'called something else', name);
+  if (typeof field !== 'object' || field === null || !TYPE_NAMES.includes(field.type)) {
+    throw wrongType(argument, 'a field type such as f64 or str(64)', field);
+  }
+  const { type, max, as = 'bigint' } = field;
+  if (type === 'string' || type === 'bytes') return bounded(type, max as number);
+  if (as !== 'bigint' && as !== 'number') throw outOfRange(`${argument}.as`, '\'bigint\' or \'number\'', as);
+  return Object.freeze(type === 'int64' || type === 'uint64' ? { type, as } : { type });
+}
+
 /**
- * Makes a schema, checked.
+ * Makes a schema, checked; neither it nor its fields can be changed afterwards.
  *
  * @param name an identifier
  * @throws ERR_VARVE_INVALID_ARGUMENT
  * @example
  * const Tick = defineSchema('Tick', { version: 1, fields: { symbol: str(64), price: f64, volume: f64, timestamp: u64 } });
  */
-export function defineSchema<F extends Fields>(
-  name: string, { version = 1, fields }: { readonly version?: number; readonly fields: F },
-): Schema<F> {
+export function defineSchema<const F extends Fields>(name: string, definition: SchemaDefinition<F>): Schema<F> {
   if (typeof name !== 'string') throw wrongType('name', 'text', name);
   if (!NAME.test(name)) throw outOfRange('name', 'an identifier', name);
+  if (typeof definition !== 'object' || definition === null) throw wrongType('schema', 'an object with fields', definition);
+  const { version = 1, fields } = definition;
+  if (typeof version !== 'number') throw wrongType('version', 'a number', version);
   if (!Number.isInteger(version) || version < 1 || version > VERSION_MAX) {
     throw outOfRange('version', `an integer from 1 to ${VERSION_MAX}`, version);
   }
   if (typeof fields !== 'object' || fields === null) throw wrongType('fields', 'an object of fields', fields);
-  const entries = Object.entries(fields);
+  const entries = Object.entries(fields).map(([key, field]) => [key, checkField(key, field)] as const);
   if (entries.length === 0) throw outOfRange('fields', 'at least one field', 'none');
-  for (const [key, field] of entries) {
-    if (!NAME.test(key)) throw outOfRange(`fields.${key}`, 'named by an identifier', key);
-    if (typeof field !== 'object' || field === null || !TYPE_NAMES.includes(field.type)) {
-      throw wrongType(`fields.${key}`, 'a field type such as f64 or str(64)', field);
-    }
-  }
-  return Object.freeze({ name, version, fields: Object.freeze({ ...fields }) });
+  return Object.freeze({ name, version, fields: Object.freeze(Object.fromEntries(entries)) as F });
 }
