@@ -6,7 +6,9 @@ import { chmodSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fromRoot, toRoot, walk, writeIfChanged } from './files.mjs';
 
-const ENTRIES = { index: 'host/index.ts', cli: 'host/cli/main.ts' };
+const ENTRIES = { index: 'host/index.ts', schema: 'host/schema.ts', cli: 'host/cli/main.ts' };
+/** The command line is an ES module only. */
+const CJS_ENTRIES = { index: ENTRIES.index, schema: ENTRIES.schema };
 const CLI = 'cli.js';
 
 /** CommonJS has no import.meta.url, so the bundle defines it from the file's own name. */
@@ -20,9 +22,10 @@ function entries() {
 /** Returns the files of the bundles as they stand; nothing unless the ones with fixed names are there. */
 export function bundleFiles() {
   const esm = Object.keys(entries()).map((name) => `esm/${name}.js`);
-  const names = ['cjs/index.js', 'cjs/package.json', ...esm].map((name) => fromRoot('dist', name));
+  const cjs = [...Object.keys(CJS_ENTRIES).map((name) => `cjs/${name}.js`), 'cjs/package.json'];
+  const names = [...cjs, ...esm].map((name) => fromRoot('dist', name));
   if (!names.every((name) => existsSync(name))) return [];
-  return [...walk(fromRoot('dist/esm')), ...names.slice(0, 2)];
+  return [...walk(fromRoot('dist/esm')), ...names.slice(0, cjs.length)];
 }
 
 /** Writes dist/esm and dist/cjs. */
@@ -78,7 +81,7 @@ function withStableNames(outputs) {
 function bundleCjs() {
   return run({
     ...options(),
-    entryPoints: { index: ENTRIES.index },
+    entryPoints: CJS_ENTRIES,
     outdir: 'dist/cjs',
     format: 'cjs',
     define: { 'import.meta.url': CJS_URL },

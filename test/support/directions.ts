@@ -27,6 +27,8 @@ const ENGINE = ['core', 'io', ...BASE] as const;
 export const HOST: Readonly<Record<string, readonly string[]>> = {
   'cli': ['index', 'faces', 'generator', 'foreign', 'log', ...ENGINE],
   'index': ['faces', 'generator', 'foreign', 'log', ...ENGINE],
+  // Of the faces it gives the words for schemas alone.
+  'schema': ['faces', ...BASE],
   'faces': ['log', ...ENGINE],
   'log': ENGINE,
   'foreign': ENGINE,

@@ -1,0 +1,84 @@
+/**
+ * The options of a typed store, and their checking. Everything wrong is found here, before anything is touched.
+ */
+import { resolve } from 'node:path';
+import { Core } from '../core/core.ts';
+import { outOfRange, wrongType } from '../errors/varve-error.ts';
+import { TYPED_CAPACITY_MAX } from '../generated/abi.ts';
+import { realStorage } from '../io/real-storage.ts';
+import type { Storage } from '../io/storage.ts';
+import type { FormatName, TypedContext } from './header.ts';
+import type { TypedFileOptions } from './typed-file.ts';
+
+/** Options of `TypedStore.open`. */
+export interface TypedStoreOptions {
+  /**
+   * Opens for reading only: takes no lock, creates nothing, writes nothing; works beside writers in other processes.
+   * Default false.
+   */
+  readonly readOnly?: boolean;
+  /** Whether a store is made where there is none. Default true; without meaning when `readOnly`. */
+  readonly create?: boolean;
+  /**
+   * Whether one store at a time is open for writing (`'one'`, the default) or several are, in any processes and threads
+   * (`'many'`). Those that write at the same time must all say `'many'`.
+   */
+  readonly writers?: 'one' | 'many';
+  /** `'varve'`, the default: checksummed, with the schema in the file; or `'mmfg-1'`, the format of mmapforge. */
+  readonly format?: FormatName;
+  /** Records that a new file has room for, rounded up to 64, 128, 256 …; it grows by itself. Default 64. */
+  readonly capacity?: number;
+  /** What a new file keeps for its user, at most some 60 KiB with the schema; not for `'mmfg-1'`. */
+  readonly metadata?: Uint8Array;
+  /** A core of its own instead of the one that the stores of this thread share. */
+  readonly core?: Core;
+  /** Another storage than the real disk: for tests. */
+  readonly storage?: Storage;
+}
+
+const KNOWN = ['readOnly', 'create', 'writers', 'format', 'capacity', 'metadata', 'core', 'storage'];
+
+function flag(name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw wrongType(name, 'a boolean', value);
+  return value;
+}
+
+function oneOf<T extends string>(name: string, value: T, allowed: readonly T[]): T {
+  if (!allowed.includes(value)) throw outOfRange(name, allowed.map((one) => `'${one}'`).join(' or '), value);
+  return value;
+}
+
+/** Checks what `TypedStore.open` was given. Throws TypeError and RangeError (ERR_VARVE_INVALID_ARGUMENT). */
+export function checkOptions(path: string, options: TypedStoreOptions): [TypedContext, TypedFileOptions] {
+  if (typeof path !== 'string') throw wrongType('path', 'a path', path);
+  if (path === '' || path.includes('\0')) throw outOfRange('path', 'a path without null bytes', path);
+  if (typeof options !== 'object' || options === null) throw wrongType('options', 'an object', options);
+  for (const name of Object.keys(options)) {
+    if (!KNOWN.includes(name)) throw outOfRange('options', `made of ${KNOWN.join(', ')}`, name);
+  }
+  const { capacity, metadata } = options;
+  if (capacity !== undefined) {
+    if (typeof capacity !== 'number') throw wrongType('options.capacity', 'a number', capacity);
+    if (!Number.isInteger(capacity) || capacity < 0 || capacity > TYPED_CAPACITY_MAX) {
+      throw outOfRange('options.capacity', `an integer from 0 to ${TYPED_CAPACITY_MAX}`, capacity);
+    }
+  }
+  if (metadata !== undefined && !(metadata instanceof Uint8Array)) {
+    throw wrongType('options.metadata', 'a Uint8Array', metadata);
+  }
+  const format = oneOf('options.format', options.format ?? 'varve', ['varve', 'mmfg-1']);
+  if (format === 'mmfg-1' && metadata !== undefined) {
+    throw outOfRange('options.metadata', 'left out: format \'mmfg-1\' has no room for it', metadata);
+  }
+  const context = {
+    path: resolve(path), readOnly: flag('options.readOnly', options.readOnly ?? false),
+    core: options.core ?? Core.shared(), storage: options.storage ?? realStorage(),
+  };
+  return [context, {
+    format,
+    create: flag('options.create', options.create ?? true),
+    writers: oneOf('options.writers', options.writers ?? 'one', ['one', 'many']),
+    ...capacity === undefined ? {} : { capacity },
+    ...metadata === undefined ? {} : { metadata },
+  }];
+}

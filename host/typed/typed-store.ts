@@ -1,0 +1,246 @@
+/**
+ * TypedStore: typed records of one length in one mapped file, shared between processes. Arguments and states are checked
+ * here; the file is host/typed/typed-file.ts's, the fields are host/typed/access.ts's.
+ */
+import { outOfRange, wrongType } from '../errors/varve-error.ts';
+import { accessorOf, type FieldAccessor, type Means } from './access.ts';
+import { Answers } from './answers.ts';
+import { Column, type NumericFields } from './columns.ts';
+import { layoutOf } from './layout.ts';
+import { checkOptions, type TypedStoreOptions } from './options.ts';
+import { Records, type AnyRecord } from './records.ts';
+import type { TypedRecovery } from './recovery.ts';
+import { Row } from './row.ts';
+import { defineSchema, type Fields, type RecordOf, type Schema, type TypeName } from './schema.ts';
+import { Texts } from './text.ts';
+import { openTypedFile, type TypedFile } from './typed-file.ts';
+import { isIndex, refuseIndex } from './values.ts';
+
+const NOT_NUMBERS: ReadonlySet<TypeName> = new Set<TypeName>(['bool', 'string', 'bytes']);
+
+/** Accessors by the names of the fields. */
+export type FieldsOf<F extends Fields> = { readonly [K in keyof F]: FieldAccessor<RecordOf<F>[K]> };
+
+/**
+ * Typed records of fixed length, in a file that is mapped by all who use it: reading a field is one call without a copy,
+ * a lock or a system call, and what one process writes, all others see at once.
+ *
+ * Each record is consistent by itself: readers see a `set`, an `update` or an `append` whole or not at all. It survives
+ * the death of the process when the call returns, and the death of the machine when a `sync` that was called afterwards
+ * has resolved. Records have an index, from 0; they are never removed.
+ *
+ * @example
+ * const Tick = defineSchema('Tick', { version: 1, fields: { symbol: str(8), price: f64, volume: u32 } });
+ * const store = await TypedStore.open('./ticks.varve', Tick);
+ * const at = store.append({ symbol: 'VRV', price: 12.5, volume: 100 });
+ * store.fields.price.set(at, 12.75);
+ * console.log(store.get(at)); // { symbol: 'VRV', price: 12.75, volume: 100 }
+ * await store.close();
+ */
+export class TypedStore<F extends Fields = Fields> {
+  /** The schema that the store was opened with. */
+  readonly schema: Schema<F>;
+  /** Each field of all records, by its name: `store.fields.price.get(7)`. The fastest way to one value. */
+  readonly fields: FieldsOf<F>;
+  private readonly file: TypedFile;
+  private readonly answers: Answers;
+  private readonly records: Records;
+
+  private constructor(path: string, schema: Schema<F>, options: TypedStoreOptions) {
+    const [context, fileOptions] = checkOptions(path, options);
+    if (typeof schema !== 'object' || schema === null) throw wrongType('schema', 'a schema', schema);
+    this.schema = defineSchema(schema.name, schema);
+    const { core } = context;
+    this.file = openTypedFile(context, layoutOf(core, this.schema), fileOptions);
+    const { view, layout } = this.file;
+    this.answers = new Answers(this.file);
+    const texts = new Texts(core.memory);
+    this.records = new Records(layout, new Row(core.memory, texts, this.answers));
+    const means: Means = { view, answers: this.answers, texts, bytes: core.memory.bytes };
+    const accessors = layout.fields.map((field) => [field.name, accessorOf(means, field)] as const);
+    this.fields = Object.freeze(Object.fromEntries(accessors)) as FieldsOf<F>;
+  }
+
+  /**
+   * Opens the store in the file `path`; makes it where there is none, and mends it where a writer died. Which records
+   * that writer may have left half-written stands in `recovery`.
+   *
+   * @param schema what `defineSchema` returned; the file must have been made with the same fields in the same order
+   * @throws (rejects with) ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_LOCKED, ERR_VARVE_SCHEMA_MISMATCH, ERR_VARVE_NOT_FOUND,
+   *   ERR_VARVE_FORMAT, ERR_VARVE_CORRUPT, ERR_VARVE_NEWER_VERSION, ERR_VARVE_DISK_FULL, ERR_VARVE_MEMORY_FULL,
+   *   ERR_VARVE_UNSUPPORTED, ERR_VARVE_IO
+   */
+  static async open<F extends Fields>(
+    path: string, schema: Schema<F>, options: TypedStoreOptions = {},
+  ): Promise<TypedStore<F>> {
+    return new TypedStore(path, schema, options);
+  }
+
+  /** The same as `open`, without a promise. */
+  static openSync<F extends Fields>(path: string, schema: Schema<F>, options: TypedStoreOptions = {}): TypedStore<F> {
+    return new TypedStore(path, schema, options);
+  }
+
+  /** The file, as an absolute path. */
+  get path(): string { return this.file.path; }
+  /** Whether it was opened with `readOnly: true`. */
+  get readOnly(): boolean { return this.file.readOnly; }
+  /** Whether it was closed. */
+  get closed(): boolean { return this.file.closed; }
+  /** What the file keeps for its user, as it was given when the file was made. */
+  get metadata(): Uint8Array { return this.file.metadata.slice(); }
+  /** What opening found that a dead writer had left: `torn` are the indices of records that may be half-written. */
+  get recovery(): TypedRecovery { return this.file.recovery; }
+
+  /** Records that are there now, whoever has appended them. Errors: ERR_VARVE_CLOSED */
+  get length(): number { return this.answers.length(); }
+
+  /** Records that the file has room for now; it grows by itself. Errors: ERR_VARVE_CLOSED, ERR_VARVE_CORRUPT */
+  get capacity(): number {
+    this.file.refresh();
+    return this.file.capacity;
+  }
+
+  /**
+   * Appends a record and returns its index.
+   *
+   * @param record all of its fields; without it, zeros, empty text and `false`
+   * @throws ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_VALUE_TOO_LONG, ERR_VARVE_DISK_FULL, ERR_VARVE_MEMORY_FULL,
+   *   ERR_VARVE_CONTENTION, ERR_VARVE_READ_ONLY, ERR_VARVE_POISONED, ERR_VARVE_CLOSED, ERR_VARVE_IO. Nothing was appended
+   *   then.
+   */
+  append(record?: Readonly<RecordOf<F>>): number {
+    if (record !== undefined) this.records.write(record as AnyRecord);
+    const index = this.file.view.appendRow(record !== undefined);
+    return index >= 0 ? index : this.appendAgain(index, record);
+  }
+
+  private appendAgain(status: number, record: Readonly<RecordOf<F>> | undefined): number {
+    let index = status;
+    for (let tries = 0; index < 0; tries++) {
+      this.answers.settleAppend(index, tries);
+      if (record !== undefined) this.records.write(record as AnyRecord);
+      index = this.file.view.appendRow(record !== undefined);
+    }
+    return index;
+  }
+
+  /**
+   * Appends records, one after the other, each whole for readers. All of them are checked before the first is appended,
+   * and room is made for all; with many writers, records of others may come in between.
+   *
+   * @returns the index of the first; `length` where there is none
+   * @throws as `append`; nothing was appended then, but for ERR_VARVE_CONTENTION
+   */
+  appendMany(records: readonly Readonly<RecordOf<F>>[]): number {
+    if (!Array.isArray(records)) throw wrongType('records', 'an array', records);
+    for (const record of records) this.records.write(record as AnyRecord);
+    this.file.requireWritable();
+    let first = this.length;
+    this.file.grow(first + records.length);
+    for (let at = 0; at < records.length; at++) {
+      const index = this.append(records[at]);
+      if (at === 0) first = index;
+    }
+    return first;
+  }
+
+  /**
+   * Reads a record, all fields of one state, into a new object or into one that is reused.
+   *
+   * @param into gets the fields and is returned; where an error is thrown, some fields may be there already
+   * @throws ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_OUT_OF_RANGE, ERR_VARVE_CONTENTION, ERR_VARVE_BAD_VALUE,
+   *   ERR_VARVE_INEXACT, ERR_VARVE_CLOSED
+   */
+  get(index: number): RecordOf<F>;
+  get<T extends Partial<RecordOf<F>>>(index: number, into: T): RecordOf<F> & T;
+  get(index: number, into: object = {}): object {
+    if (!isIndex(index)) refuseIndex(index);
+    if (typeof into !== 'object' || into === null) throw wrongType('into', 'an object', into);
+    let status = this.file.view.readRow(index);
+    while (status !== 0) {
+      this.answers.settle(status, index);
+      status = this.file.view.readRow(index);
+    }
+    this.records.read(into as AnyRecord, index);
+    return into;
+  }
+
+  /**
+   * Replaces a record, as one change. Every field is checked before anything is written.
+   *
+   * @throws ERR_VARVE_INVALID_ARGUMENT (also for a field that is missing or unknown), ERR_VARVE_VALUE_TOO_LONG,
+   *   ERR_VARVE_OUT_OF_RANGE, ERR_VARVE_CONTENTION, ERR_VARVE_READ_ONLY, ERR_VARVE_POISONED, ERR_VARVE_CLOSED
+   */
+  set(index: number, record: Readonly<RecordOf<F>>): void {
+    if (!isIndex(index)) refuseIndex(index);
+    this.records.write(record as AnyRecord);
+    let status = this.file.view.writeRow(index);
+    while (status !== 0) {
+      this.answers.settle(status, index);
+      this.records.write(record as AnyRecord);
+      status = this.file.view.writeRow(index);
+    }
+  }
+
+  /**
+   * Changes some fields of a record, as one change for readers. The other fields keep what they have, also where another
+   * writer changes them at the same time: nothing is read before and written back. Errors as `set`.
+   */
+  update(index: number, partial: Readonly<Partial<RecordOf<F>>>): void {
+    if (!isIndex(index)) refuseIndex(index);
+    this.records.writeSome(partial as AnyRecord);
+    let status = this.file.view.patchRow(index);
+    while (status !== 0) {
+      this.answers.settle(status, index);
+      this.records.writeSome(partial as AnyRecord);
+      status = this.file.view.patchRow(index);
+    }
+  }
+
+  /** Visits the records that are there at the first step, each in one state, as `get` returns it. Errors as `get`. */
+  * [Symbol.iterator](): Generator<RecordOf<F>, undefined> {
+    const { length } = this;
+    for (let index = 0; index < length; index++) yield this.get(index);
+    return undefined;
+  }
+
+  /**
+   * The numbers of one field, of all records or of a range of them: sums, extremes, counts, selections.
+   *
+   * @param name a field of numbers; 64-bit integers take part as the nearest numbers
+   * @throws ERR_VARVE_INVALID_ARGUMENT
+   */
+  column(name: NumericFields<F>): Column {
+    if (typeof name !== 'string') throw wrongType('name', 'the name of a field', name);
+    const accessor = Object.hasOwn(this.fields, name) ? this.fields[name] : undefined;
+    if (accessor === undefined || NOT_NUMBERS.has(accessor.type)) throw outOfRange('name', 'a field of numbers', name);
+    return new Column(accessor, () => this.length);
+  }
+
+  /**
+   * Resolves once everything that was written before the call is on disk. Concurrent callers share one sync of the disk,
+   * which runs off the event loop.
+   *
+   * @throws (rejects with) ERR_VARVE_CLOSED, ERR_VARVE_READ_ONLY, ERR_VARVE_POISONED, ERR_VARVE_IO (the store is poisoned:
+   *   it reads, and refuses to write)
+   */
+  async sync(): Promise<void> {
+    await this.file.sync();
+  }
+
+  /** The same as `sync`, but blocks the thread until it is done. */
+  syncNow(): void {
+    this.file.syncNow();
+  }
+
+  /** Syncs, unless read-only, and gives the file and the lock back. Does nothing where it is closed. Errors as `sync`. */
+  async close(): Promise<void> {
+    this.file.close();
+  }
+
+  /** The same as `close`, without a promise. */
+  closeSync(): void {
+    this.file.close();
+  }
+}
