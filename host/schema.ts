@@ -1,6 +1,6 @@
 /**
- * What schemas of typed records are written with: `import { defineSchema, f64, str } from 'varve/schema'`. Apart from the
- * package's main face, because it loads nothing of the engine.
+ * What schemas of typed records are written with: `import { defineSchema, f64, str } from 'varve/schema'`. Apart from
+ * the package's main face, because it loads nothing of the engine.
  */
 export {
   bool, bytes, defineSchema, f32, f64, i16, i32, i64, i8, str, u16, u32, u64, u8,

@@ -80,7 +80,7 @@ class BoolAccessor extends Accessor<boolean> {
   get(index: number): boolean {
     if (!isIndex(index)) refuseIndex(index);
     const value = this.view.getBool(index, this.offset);
-    if (value === value) return value === 1;
+    if (!Number.isNaN(value)) return value === 1;
     this.answers.isValue(index, this.name);
     return this.get(index);
   }
@@ -97,7 +97,7 @@ class I8Accessor extends Accessor<number> {
   get(index: number): number {
     if (!isIndex(index)) refuseIndex(index);
     const value = this.view.getI8(index, this.offset);
-    return value === value || this.answers.isValue(index, this.name) ? value : this.get(index);
+    return Number.isNaN(value) && !this.answers.isValue(index, this.name) ? this.get(index) : value;
   }
 
   set(index: number, value: number): void {
@@ -112,7 +112,7 @@ class U8Accessor extends Accessor<number> {
   get(index: number): number {
     if (!isIndex(index)) refuseIndex(index);
     const value = this.view.getU8(index, this.offset);
-    return value === value || this.answers.isValue(index, this.name) ? value : this.get(index);
+    return Number.isNaN(value) && !this.answers.isValue(index, this.name) ? this.get(index) : value;
   }
 
   set(index: number, value: number): void {
@@ -127,7 +127,7 @@ class I16Accessor extends Accessor<number> {
   get(index: number): number {
     if (!isIndex(index)) refuseIndex(index);
     const value = this.view.getI16(index, this.offset);
-    return value === value || this.answers.isValue(index, this.name) ? value : this.get(index);
+    return Number.isNaN(value) && !this.answers.isValue(index, this.name) ? this.get(index) : value;
   }
 
   set(index: number, value: number): void {
@@ -142,7 +142,7 @@ class U16Accessor extends Accessor<number> {
   get(index: number): number {
     if (!isIndex(index)) refuseIndex(index);
     const value = this.view.getU16(index, this.offset);
-    return value === value || this.answers.isValue(index, this.name) ? value : this.get(index);
+    return Number.isNaN(value) && !this.answers.isValue(index, this.name) ? this.get(index) : value;
   }
 
   set(index: number, value: number): void {
@@ -157,7 +157,7 @@ class I32Accessor extends Accessor<number> {
   get(index: number): number {
     if (!isIndex(index)) refuseIndex(index);
     const value = this.view.getI32(index, this.offset);
-    return value === value || this.answers.isValue(index, this.name) ? value : this.get(index);
+    return Number.isNaN(value) && !this.answers.isValue(index, this.name) ? this.get(index) : value;
   }
 
   set(index: number, value: number): void {
@@ -172,7 +172,7 @@ class U32Accessor extends Accessor<number> {
   get(index: number): number {
     if (!isIndex(index)) refuseIndex(index);
     const value = this.view.getU32(index, this.offset);
-    return value === value || this.answers.isValue(index, this.name) ? value : this.get(index);
+    return Number.isNaN(value) && !this.answers.isValue(index, this.name) ? this.get(index) : value;
   }
 
   set(index: number, value: number): void {
@@ -187,7 +187,7 @@ class F32Accessor extends Accessor<number> {
   get(index: number): number {
     if (!isIndex(index)) refuseIndex(index);
     const value = this.view.getF32(index, this.offset);
-    return value === value || this.answers.isValue(index, this.name) ? value : this.get(index);
+    return Number.isNaN(value) && !this.answers.isValue(index, this.name) ? this.get(index) : value;
   }
 
   set(index: number, value: number): void {
@@ -202,7 +202,7 @@ class F64Accessor extends Accessor<number> {
   get(index: number): number {
     if (!isIndex(index)) refuseIndex(index);
     const value = this.view.getF64(index, this.offset);
-    return value === value || this.answers.isValue(index, this.name) ? value : this.get(index);
+    return Number.isNaN(value) && !this.answers.isValue(index, this.name) ? this.get(index) : value;
   }
 
   set(index: number, value: number): void {
@@ -217,7 +217,7 @@ class I64NumberAccessor extends Accessor<number> {
   get(index: number): number {
     if (!isIndex(index)) refuseIndex(index);
     const value = this.view.getI64Number(index, this.offset);
-    return value === value || this.answers.isValue(index, this.name) ? value : this.get(index);
+    return Number.isNaN(value) && !this.answers.isValue(index, this.name) ? this.get(index) : value;
   }
 
   set(index: number, value: number): void {
@@ -232,7 +232,7 @@ class U64NumberAccessor extends Accessor<number> {
   get(index: number): number {
     if (!isIndex(index)) refuseIndex(index);
     const value = this.view.getU64Number(index, this.offset);
-    return value === value || this.answers.isValue(index, this.name) ? value : this.get(index);
+    return Number.isNaN(value) && !this.answers.isValue(index, this.name) ? this.get(index) : value;
   }
 
   set(index: number, value: number): void {
@@ -247,7 +247,7 @@ class I64Accessor extends Accessor<bigint> {
   get(index: number): bigint {
     if (!isIndex(index)) refuseIndex(index);
     const value = this.view.getI64(index, this.offset);
-    return value !== 0n || this.answers.isValue(index, this.name) ? value : this.get(index);
+    return value === 0n && !this.answers.isValue(index, this.name) ? this.get(index) : value;
   }
 
   set(index: number, value: bigint): void {
@@ -262,7 +262,7 @@ class U64Accessor extends Accessor<bigint> {
   get(index: number): bigint {
     if (!isIndex(index)) refuseIndex(index);
     const value = BigInt.asUintN(64, this.view.getI64(index, this.offset));
-    return value !== 0n || this.answers.isValue(index, this.name) ? value : this.get(index);
+    return value === 0n && !this.answers.isValue(index, this.name) ? this.get(index) : value;
   }
 
   set(index: number, value: bigint): void {
@@ -345,10 +345,12 @@ export function encodeText(bytes: Uint8Array, at: number, value: string, name: s
 type AccessorClass = new (means: Means, field: PlacedField) => FieldAccessor<unknown>;
 
 const CLASSES: Readonly<Record<ValueType, AccessorClass>> = {
-  [ValueType.Bool]: BoolAccessor, [ValueType.I8]: I8Accessor, [ValueType.U8]: U8Accessor, [ValueType.I16]: I16Accessor,
-  [ValueType.U16]: U16Accessor, [ValueType.I32]: I32Accessor, [ValueType.U32]: U32Accessor, [ValueType.I64]: I64Accessor,
-  [ValueType.U64]: U64Accessor, [ValueType.F32]: F32Accessor, [ValueType.F64]: F64Accessor, [ValueType.Str]: TextAccessor,
-  [ValueType.Bytes]: BytesAccessor, [ValueType.I64Number]: I64NumberAccessor, [ValueType.U64Number]: U64NumberAccessor,
+  [ValueType.Bool]: BoolAccessor, [ValueType.I8]: I8Accessor, [ValueType.U8]: U8Accessor,
+  [ValueType.I16]: I16Accessor, [ValueType.U16]: U16Accessor, [ValueType.I32]: I32Accessor,
+  [ValueType.U32]: U32Accessor, [ValueType.I64]: I64Accessor, [ValueType.U64]: U64Accessor,
+  [ValueType.F32]: F32Accessor, [ValueType.F64]: F64Accessor, [ValueType.Str]: TextAccessor,
+  [ValueType.Bytes]: BytesAccessor, [ValueType.I64Number]: I64NumberAccessor,
+  [ValueType.U64Number]: U64NumberAccessor,
 };
 
 /** Makes the accessor of a field. */

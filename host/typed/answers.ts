@@ -1,14 +1,14 @@
 /**
- * What is done where the core answers with a status instead of a value: it looks again where that may help, and throws a
- * typed error where it does not. Everything here is off the fast paths, which only ask whether there was a value.
+ * What is done where the core answers with a status instead of a value: it looks again where that may help, and throws
+ * a typed error where it does not. Everything here is off the fast paths, which only ask whether there was a value.
  */
 import { VarveError } from '../errors/varve-error.ts';
 import { Status } from '../generated/abi.ts';
 import type { TypedFile } from './typed-file.ts';
 
 /**
- * How often a record is looked at again that somebody is writing, each time after a pause of a millisecond, on top of the
- * thousands of looks that the core has taken: more than a writer that lives is ever interrupted for.
+ * How often a record is looked at again that somebody is writing, each time after a pause of a millisecond, on top of
+ * the thousands of looks that the core has taken: more than a writer that lives is ever interrupted for.
  */
 const PAUSES_MAX = 100;
 const PAUSE_MS = 1;

@@ -1,9 +1,9 @@
 /**
  * Records, as plain objects, into a row and out of one.
  *
- * Fields are taken eight at a time by code that names each of the eight by itself: the engine then learns which property
- * stands at which place, which makes a record of a store several times as fast as a loop over its fields. (It learns one
- * name for each place: of several stores with different fields in one thread the second pays more.)
+ * Fields are taken eight at a time by code that names each of the eight by itself: the engine then learns which
+ * property stands at which place, which makes a record of a store several times as fast as a loop over its fields. (It
+ * learns one name for each place: of several stores with different fields in one thread the second pays more.)
  */
 import { outOfRange, wrongType } from '../errors/varve-error.ts';
 import type { Layout } from './layout.ts';
@@ -28,21 +28,22 @@ class EightFields {
   /** Takes the fields out of a row, which is a copy of record `index`. */
   read(row: Row, into: AnyRecord, index: number): void {
     const { count, cells } = this;
-    into[cells[0].name] = row.read(cells[0], index);
+    const { f64 } = row;
+    into[cells[0].name] = cells[0].isF64 ? f64[cells[0].at] : row.read(cells[0], index);
     if (count === 1) return;
-    into[cells[1].name] = row.read(cells[1], index);
+    into[cells[1].name] = cells[1].isF64 ? f64[cells[1].at] : row.read(cells[1], index);
     if (count === 2) return;
-    into[cells[2].name] = row.read(cells[2], index);
+    into[cells[2].name] = cells[2].isF64 ? f64[cells[2].at] : row.read(cells[2], index);
     if (count === 3) return;
-    into[cells[3].name] = row.read(cells[3], index);
+    into[cells[3].name] = cells[3].isF64 ? f64[cells[3].at] : row.read(cells[3], index);
     if (count === 4) return;
-    into[cells[4].name] = row.read(cells[4], index);
+    into[cells[4].name] = cells[4].isF64 ? f64[cells[4].at] : row.read(cells[4], index);
     if (count === 5) return;
-    into[cells[5].name] = row.read(cells[5], index);
+    into[cells[5].name] = cells[5].isF64 ? f64[cells[5].at] : row.read(cells[5], index);
     if (count === 6) return;
-    into[cells[6].name] = row.read(cells[6], index);
+    into[cells[6].name] = cells[6].isF64 ? f64[cells[6].at] : row.read(cells[6], index);
     if (count === 7) return;
-    into[cells[7].name] = row.read(cells[7], index);
+    into[cells[7].name] = cells[7].isF64 ? f64[cells[7].at] : row.read(cells[7], index);
   }
 
   /**
@@ -51,6 +52,7 @@ class EightFields {
    */
   write(row: Row, from: AnyRecord): void {
     const { count, cells } = this;
+    const { f64 } = row;
     const value0 = from[cells[0].name];
     const value1 = count > 1 ? from[cells[1].name] : undefined;
     const value2 = count > 2 ? from[cells[2].name] : undefined;
@@ -59,21 +61,29 @@ class EightFields {
     const value5 = count > 5 ? from[cells[5].name] : undefined;
     const value6 = count > 6 ? from[cells[6].name] : undefined;
     const value7 = count > 7 ? from[cells[7].name] : undefined;
-    row.write(cells[0], value0);
+    if (cells[0].isF64 && typeof value0 === 'number') f64[cells[0].at] = value0;
+    else row.write(cells[0], value0);
     if (count === 1) return;
-    row.write(cells[1], value1);
+    if (cells[1].isF64 && typeof value1 === 'number') f64[cells[1].at] = value1;
+    else row.write(cells[1], value1);
     if (count === 2) return;
-    row.write(cells[2], value2);
+    if (cells[2].isF64 && typeof value2 === 'number') f64[cells[2].at] = value2;
+    else row.write(cells[2], value2);
     if (count === 3) return;
-    row.write(cells[3], value3);
+    if (cells[3].isF64 && typeof value3 === 'number') f64[cells[3].at] = value3;
+    else row.write(cells[3], value3);
     if (count === 4) return;
-    row.write(cells[4], value4);
+    if (cells[4].isF64 && typeof value4 === 'number') f64[cells[4].at] = value4;
+    else row.write(cells[4], value4);
     if (count === 5) return;
-    row.write(cells[5], value5);
+    if (cells[5].isF64 && typeof value5 === 'number') f64[cells[5].at] = value5;
+    else row.write(cells[5], value5);
     if (count === 6) return;
-    row.write(cells[6], value6);
+    if (cells[6].isF64 && typeof value6 === 'number') f64[cells[6].at] = value6;
+    else row.write(cells[6], value6);
     if (count === 7) return;
-    row.write(cells[7], value7);
+    if (cells[7].isF64 && typeof value7 === 'number') f64[cells[7].at] = value7;
+    else row.write(cells[7], value7);
   }
 }
 

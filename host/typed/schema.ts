@@ -114,7 +114,8 @@ function checkField(name: string, field: Field): Field {
  * @param name an identifier
  * @throws ERR_VARVE_INVALID_ARGUMENT
  * @example
- * const Tick = defineSchema('Tick', { version: 1, fields: { symbol: str(64), price: f64, volume: f64, timestamp: u64 } });
+ * const Tick = defineSchema('Tick', { version: 1, fields: { symbol: str(64), price: f64, volume: f64, timestamp: u64 }
+ * });
  */
 export function defineSchema<const F extends Fields>(name: string, definition: SchemaDefinition<F>): Schema<F> {
   if (typeof name !== 'string') throw wrongType('name', 'text', name);

@@ -1,5 +1,6 @@
 /**
- * Short text out of the core's memory, faster than the runtime's own decoder, whose call alone costs more than the bytes.
+ * Short text out of the core's memory, faster than the runtime's own decoder, whose call alone costs more than the
+ * bytes.
  *
  * Text of ASCII is made by one call with a fixed number of characters, of which the end is cut off. All else, and all
  * that is longer, the runtime decodes.

@@ -1,6 +1,6 @@
 /**
- * TypedStore: typed records of one length in one mapped file, shared between processes. Arguments and states are checked
- * here; the file is host/typed/typed-file.ts's, the fields are host/typed/access.ts's.
+ * TypedStore: typed records of one length in one mapped file, shared between processes. Arguments and states are
+ * checked here; the file is host/typed/typed-file.ts's, the fields are host/typed/access.ts's.
  */
 import { outOfRange, wrongType } from '../errors/varve-error.ts';
 import { accessorOf, type FieldAccessor, type Means } from './access.ts';
@@ -22,8 +22,8 @@ const NOT_NUMBERS: ReadonlySet<TypeName> = new Set<TypeName>(['bool', 'string', 
 export type FieldsOf<F extends Fields> = { readonly [K in keyof F]: FieldAccessor<RecordOf<F>[K]> };
 
 /**
- * Typed records of fixed length, in a file that is mapped by all who use it: reading a field is one call without a copy,
- * a lock or a system call, and what one process writes, all others see at once.
+ * Typed records of fixed length, in a file that is mapped by all who use it: reading a field is one call without a
+ * copy, a lock or a system call, and what one process writes, all others see at once.
  *
  * Each record is consistent by itself: readers see a `set`, an `update` or an `append` whole or not at all. It survives
  * the death of the process when the call returns, and the death of the machine when a `sync` that was called afterwards
@@ -66,9 +66,9 @@ export class TypedStore<F extends Fields = Fields> {
    * that writer may have left half-written stands in `recovery`.
    *
    * @param schema what `defineSchema` returned; the file must have been made with the same fields in the same order
-   * @throws (rejects with) ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_LOCKED, ERR_VARVE_SCHEMA_MISMATCH, ERR_VARVE_NOT_FOUND,
-   *   ERR_VARVE_FORMAT, ERR_VARVE_CORRUPT, ERR_VARVE_NEWER_VERSION, ERR_VARVE_DISK_FULL, ERR_VARVE_MEMORY_FULL,
-   *   ERR_VARVE_UNSUPPORTED, ERR_VARVE_IO
+   * @throws (rejects with) ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_LOCKED, ERR_VARVE_SCHEMA_MISMATCH,
+   *   ERR_VARVE_NOT_FOUND, ERR_VARVE_FORMAT, ERR_VARVE_CORRUPT, ERR_VARVE_NEWER_VERSION, ERR_VARVE_DISK_FULL,
+   *   ERR_VARVE_MEMORY_FULL, ERR_VARVE_UNSUPPORTED, ERR_VARVE_IO
    */
   static async open<F extends Fields>(
     path: string, schema: Schema<F>, options: TypedStoreOptions = {},
@@ -106,8 +106,8 @@ export class TypedStore<F extends Fields = Fields> {
    *
    * @param record all of its fields; without it, zeros, empty text and `false`
    * @throws ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_VALUE_TOO_LONG, ERR_VARVE_DISK_FULL, ERR_VARVE_MEMORY_FULL,
-   *   ERR_VARVE_CONTENTION, ERR_VARVE_READ_ONLY, ERR_VARVE_POISONED, ERR_VARVE_CLOSED, ERR_VARVE_IO. Nothing was appended
-   *   then.
+   *   ERR_VARVE_CONTENTION, ERR_VARVE_READ_ONLY, ERR_VARVE_POISONED, ERR_VARVE_CLOSED, ERR_VARVE_IO. Nothing was
+   *   appended then.
    */
   append(record?: Readonly<RecordOf<F>>): number {
     if (record !== undefined) this.records.write(record as AnyRecord);
@@ -184,8 +184,8 @@ export class TypedStore<F extends Fields = Fields> {
   }
 
   /**
-   * Changes some fields of a record, as one change for readers. The other fields keep what they have, also where another
-   * writer changes them at the same time: nothing is read before and written back. Errors as `set`.
+   * Changes some fields of a record, as one change for readers. The other fields keep what they have, also where
+   * another writer changes them at the same time: nothing is read before and written back. Errors as `set`.
    */
   update(index: number, partial: Readonly<Partial<RecordOf<F>>>): void {
     if (!isIndex(index)) refuseIndex(index);
@@ -219,11 +219,11 @@ export class TypedStore<F extends Fields = Fields> {
   }
 
   /**
-   * Resolves once everything that was written before the call is on disk. Concurrent callers share one sync of the disk,
-   * which runs off the event loop.
+   * Resolves once everything that was written before the call is on disk. Concurrent callers share one sync of the
+   * disk, which runs off the event loop.
    *
-   * @throws (rejects with) ERR_VARVE_CLOSED, ERR_VARVE_READ_ONLY, ERR_VARVE_POISONED, ERR_VARVE_IO (the store is poisoned:
-   *   it reads, and refuses to write)
+   * @throws (rejects with) ERR_VARVE_CLOSED, ERR_VARVE_READ_ONLY, ERR_VARVE_POISONED, ERR_VARVE_IO (the store is
+   *   poisoned: it reads, and refuses to write)
    */
   async sync(): Promise<void> {
     await this.file.sync();
@@ -234,7 +234,9 @@ export class TypedStore<F extends Fields = Fields> {
     this.file.syncNow();
   }
 
-  /** Syncs, unless read-only, and gives the file and the lock back. Does nothing where it is closed. Errors as `sync`. */
+  /**
+   * Syncs, unless read-only, and gives the file and the lock back. Does nothing where it is closed. Errors as `sync`.
+   */
   async close(): Promise<void> {
     this.file.close();
   }
