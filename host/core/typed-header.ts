@@ -4,8 +4,8 @@
  * host/typed's business. On a read-only page nothing but the getters may be called.
  */
 import {
-  MmfgHeader, SCRATCH_OFFSET, STORE_KIND_TYPED, Status, TYPED_CAPACITY_OFFSET, TYPED_COUNT_OFFSET, TYPED_RECORDS_OFFSET_MIN,
-  TYPED_WRITER_OFFSET, TypedHeader, TypedWriter,
+  MmfgHeader, SCRATCH_OFFSET, STORE_KIND_TYPED, Status, TYPED_CAPACITY_OFFSET, TYPED_COUNT_OFFSET,
+  TYPED_RECORDS_OFFSET_MIN, TYPED_WRITER_OFFSET, TypedHeader, TypedWriter,
 } from '../generated/abi.ts';
 import type { Core } from './core.ts';
 import { Fields } from './fields.ts';
@@ -67,7 +67,7 @@ export function encodeIdentity(core: Core, identity: TypedIdentity, capacity: nu
   return Uint8Array.from(page);
 }
 
-/** Whether the identity on a header's first page is valid, a `Status`; with the features and the kind that it states. */
+/** Whether the identity on a header's first page is valid, a `Status`; with the features and the kind it states. */
 export function checkIdentity(
   core: Core, page: Uint8Array,
 ): { readonly status: number; readonly version: number; readonly storeKind: number; readonly mayWrite: boolean } {

@@ -4,8 +4,8 @@
  * children do not inherit the lock.
  *
  * The file ends with the owner's process id, for the message of those who come second; nothing is ever decided by it,
- * but for how long somebody waits: those who share a lock write `shared` instead, and whoever wants to share it too waits
- * for one of them that has it alone for a moment.
+ * but for how long somebody waits: those who share a lock write `shared` instead, and whoever wants to share it too
+ * waits for one of them that has it alone for a moment.
  * Only the owner of the lock may remove the file. A lock on a removed file would exclude nobody: whoever gets one
  * begins again.
  */

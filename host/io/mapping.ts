@@ -32,7 +32,10 @@ export interface MappedFile {
   readonly size: number;
 }
 
-/** Maps [offset, offset + length) of a file at `address`. Errors: ERR_VARVE_IO, ERR_VARVE_UNSUPPORTED, ERR_VARVE_INTERNAL. */
+/**
+ * Maps [offset, offset + length) of a file at `address`. Errors: ERR_VARVE_IO, ERR_VARVE_UNSUPPORTED,
+ * ERR_VARVE_INTERNAL.
+ */
 export function mapFile(
   file: MappedFile, memory: CoreMemory, address: number, length: number, writable: boolean, offset = 0,
 ): Mapping {

@@ -37,8 +37,8 @@ export interface StoredFile {
   /**
    * Makes the file at least `length` bytes long with every block on disk, or fails and leaves its length as it was.
    *
-   * @param turns whether other processes may do the same at the same time: then they take turns, because who fails takes
-   *   back what he has added
+   * @param turns whether other processes may do the same at the same time: then they take turns, because who fails
+   *   takes back what he has added
    */
   allocate(length: number, turns?: boolean): void;
   /** Sets the length. Never called to shrink below a byte that a reader may touch. */

@@ -1,6 +1,6 @@
 /**
- * The header of format mmfg-1, mmapforge's: 64 bytes without a checksum, and of the schema no more than a hash, so that a
- * file of another schema can be told but not described. docs/format.md, "Typed store, mmfg-1".
+ * The header of format mmfg-1, mmapforge's: 64 bytes without a checksum, and of the schema no more than a hash, so that
+ * a file of another schema can be told but not described. docs/format.md, "Typed store, mmfg-1".
  */
 import { decodeMmfg, encodeMmfg, MMFG_LIVE } from '../core/typed-header.ts';
 import { outOfRange } from '../errors/varve-error.ts';

@@ -22,7 +22,8 @@ const ID_BYTES = 16;
 function create({ core, storage }: TypedContext, layout: Layout, capacity: number, metadata: Uint8Array): Uint8Array {
   const schema = encodeSchema(layout.schema);
   const text = Buffer.concat([schema, metadata]);
-  const recordsOffset = Math.ceil((TYPED_TEXT_OFFSET + text.length) / TYPED_RECORDS_OFFSET_MIN) * TYPED_RECORDS_OFFSET_MIN;
+  const pages = Math.ceil((TYPED_TEXT_OFFSET + text.length) / TYPED_RECORDS_OFFSET_MIN);
+  const recordsOffset = pages * TYPED_RECORDS_OFFSET_MIN;
   if (recordsOffset > TYPED_RECORDS_OFFSET_MAX) {
     throw outOfRange('schema and metadata', `at most ${TYPED_RECORDS_OFFSET_MAX - TYPED_TEXT_OFFSET} bytes`, text.length);
   }
@@ -87,7 +88,7 @@ function requireLengths(path: string, { recordsOffset, schemaBytes, metadataByte
       { field: 'recordsOffset', expected: `a multiple of ${page} within the file`, actual: recordsOffset, size });
   }
   if (TYPED_TEXT_OFFSET + schemaBytes + metadataBytes > recordsOffset) {
-    throw corruptHeader(path, `its schema of ${schemaBytes} and metadata of ${metadataBytes} bytes reach into the records`,
+    throw corruptHeader(path, `schema and metadata, ${schemaBytes} and ${metadataBytes} bytes, reach into the records`,
       { field: 'schemaBytes', expected: recordsOffset - TYPED_TEXT_OFFSET, actual: schemaBytes + metadataBytes });
   }
 }

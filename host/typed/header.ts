@@ -1,6 +1,6 @@
 /**
- * What the two formats of a typed store's file have in common, seen from those who open one: what a header says, and the
- * errors for what it should not say.
+ * What the two formats of a typed store's file have in common, seen from those who open one: what a header says, and
+ * the errors for what it should not say.
  */
 import type { Core } from '../core/core.ts';
 import type { LiveOffsets } from '../core/typed-header.ts';

@@ -1,6 +1,7 @@
 /**
- * What opening does for a typed store before anybody writes, by whoever knows that nobody else does: it makes stamps even
- * that a dead writer has left odd, and zeros what stands behind the last record. docs/durability.md, "Typed stores".
+ * What opening does for a typed store before anybody writes, by whoever knows that nobody else does: it makes stamps
+ * even that a dead writer has left odd, and zeros what stands behind the last record. docs/durability.md, "Typed
+ * stores".
  *
  * It looks at every record, because a power cut may have kept any page and lost any other: no flag in the header could
  * vouch for them.

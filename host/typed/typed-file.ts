@@ -4,7 +4,7 @@
  *
  * - The header's first page is mapped at an address of its own, because the count is needed wherever the window is.
  * - Blocks come before the mapping, the mapping before the capacity in the header: whoever reads the capacity may map.
- * - Where many write, growing takes turns and the capacity only ever rises, so that no one takes back what another added.
+ * - Where many write, growing takes turns and the capacity only ever rises: no one takes back what another added.
  * - After a failed sync nothing is written any more: the view is made read-only, so that writing costs no check.
  */
 import type { Core } from '../core/core.ts';

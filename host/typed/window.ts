@@ -1,7 +1,7 @@
 /**
  * The part of a typed store's file that is mapped into the core: a range of the core's memory that is reserved for as
- * long as the store is open, and stays where it is while the file grows under it. A file that is larger than the range is
- * seen through it part by part.
+ * long as the store is open, and stays where it is while the file grows under it. A file that is larger than the range
+ * is seen through it part by part.
  *
  * Invariant: no byte behind the room for `capacity` records is ever mapped as a record.
  */

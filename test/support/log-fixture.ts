@@ -90,7 +90,8 @@ export class LogFixture {
     }
   }
 
-  private newCore(): Core {
+  /** A core that `dispose` gives back: another process's, where there are two. */
+  newCore(): Core {
     const core = takeCore(this.variant, this.memoryBytes);
     this.cores.push(core);
     return core;
