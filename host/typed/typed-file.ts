@@ -3,7 +3,8 @@
  * host/typed/typed-store.ts's business.
  *
  * - The header's first page is mapped at an address of its own, because the count is needed wherever the window is.
- * - Blocks come before the mapping, the mapping before the capacity in the header: whoever reads the capacity may map.
+ * - Blocks and the length come first, durable, then the mapping, then the capacity in the header: whoever reads it may
+ *   map, and no power cut leaves a header that promises more than the file holds.
  * - Where many write, growing takes turns and the capacity only ever rises: no one takes back what another added.
  * - After a failed sync nothing is written any more: the view is made read-only, so that writing costs no check.
  */
@@ -216,7 +217,7 @@ export class TypedFile {
   }
 
   /**
-   * Makes room for at least so many records. Where it fails, everything is as it was.
+   * Makes room for at least so many records, and syncs. Where there is no room, everything is as it was.
    *
    * Errors: ERR_VARVE_DISK_FULL, ERR_VARVE_READ_ONLY, ERR_VARVE_POISONED, ERR_VARVE_CLOSED
    */
@@ -226,6 +227,8 @@ export class TypedFile {
     if (least <= this.known) return;
     const capacity = capacityFor(least, this.known);
     this.file.allocate(this.recordsOffset + capacity * this.layout.stride, this.mode === WriteMode.Many);
+    // The new length is durable before the capacity can be: a power cut never leaves a header that promises too much.
+    this.syncNow();
     this.window.extend(capacity);
     this.known = capacity;
     this.live.raiseCapacity(capacity);
