@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RecordLog } from '../host/index.ts';
+import { hexdump, shownIn } from './support/hexdump.ts';
 
 const FIXTURES = new URL('./fixtures/format-1/', import.meta.url).pathname;
 const FORMAT_PAGE = new URL('../docs/format.md', import.meta.url).pathname;
@@ -24,23 +25,6 @@ const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 
 function contents(log: RecordLog): unknown[] {
   return [...log.scan()].map(({ lsn, kind, key, payload }) => ({ lsn, kind, key: text(key), text: text(payload) }));
-}
-
-/** The lines of a dump that are not the zeros of the header page, 16 bytes each. */
-function hexdump(bytes: Uint8Array): string {
-  const lines: string[] = [];
-  let zeros = false;
-  for (let at = 0; at < bytes.length; at += 16) {
-    const part = bytes.subarray(at, at + 16);
-    const blank = part.every((byte) => byte === 0);
-    if (blank && zeros) continue;
-    zeros = blank;
-    const hex = [...part].map((byte) => byte.toString(16).padStart(2, '0'));
-    const shown = [...part].map((byte) => byte >= 32 && byte < 127 ? String.fromCharCode(byte) : '.').join('');
-    const groups = [0, 4, 8, 12].map((from) => hex.slice(from, from + 4).join(' ')).join('  ');
-    lines.push(blank ? '    *' : `    ${at.toString(16).padStart(6, '0')}  ${groups.padEnd(50)}  |${shown}|`);
-  }
-  return lines.join('\n');
 }
 
 let directory: string;
@@ -112,9 +96,7 @@ describe('a cursor of format 1', () => {
 describe('docs/format.md', () => {
   it('shows the bytes of the fixture', () => {
     const dump = hexdump(readFileSync(join(FIXTURES, 'closed', SEGMENT)));
-    const page = readFileSync(FORMAT_PAGE, 'utf8');
-    const section = /<!-- hexdump: .* -->\n[\s\S]*?<!-- \/hexdump -->/;
-    const filled = page.replace(section, () => `<!-- hexdump: ${SEGMENT} -->\n\n${dump}\n\n<!-- /hexdump -->`);
+    const { page, filled } = shownIn(FORMAT_PAGE, SEGMENT, dump);
     if (process.env['UPDATE'] === '1') writeFileSync(FORMAT_PAGE, filled);
     expect(page).toBe(filled);
   });

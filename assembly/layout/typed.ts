@@ -23,8 +23,11 @@ export class MmfgHeader {
   version: u32;
   /** SHA-256 of the fields, sorted by name: first quarter. */
   schemaHash0: u64;
+  /** Second quarter. */
   schemaHash1: u64;
+  /** Third quarter. */
   schemaHash2: u64;
+  /** Last quarter. */
   schemaHash3: u64;
   /** Version of the schema. */
   schemaVersion: u32;

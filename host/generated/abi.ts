@@ -552,11 +552,11 @@ export const MmfgHeader = {
   version: 4,
   /** u64. SHA-256 of the fields, sorted by name: first quarter. */
   schemaHash0: 8,
-  /** u64. */
+  /** u64. Second quarter. */
   schemaHash1: 16,
-  /** u64. */
+  /** u64. Third quarter. */
   schemaHash2: 24,
-  /** u64. */
+  /** u64. Last quarter. */
   schemaHash3: 32,
   /** u32. Version of the schema. */
   schemaVersion: 40,

@@ -81,7 +81,8 @@ function requireIdentity({ core, path, readOnly }: TypedContext, page: Uint8Arra
   }
 }
 
-function requireLengths(path: string, { recordsOffset, schemaBytes, metadataBytes }: TypedIdentity, size: number): void {
+function requireLengths(path: string, identity: TypedIdentity, size: number): void {
+  const { recordsOffset, schemaBytes, metadataBytes } = identity;
   const page = TYPED_RECORDS_OFFSET_MIN;
   if (recordsOffset % page !== 0 || recordsOffset < page || recordsOffset > Math.min(TYPED_RECORDS_OFFSET_MAX, size)) {
     throw corruptHeader(path, `its records begin at ${recordsOffset}`,

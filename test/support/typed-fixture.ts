@@ -1,7 +1,7 @@
 /**
- * What the suites of typed stores' files share: a path on the real or on the simulated disk for each build of the core,
- * and records of one schema, the one of the file that mmapforge wrote. It stands on the fixture of the log, which checks
- * that nothing is left behind; every file that was opened is closed before that.
+ * What the suites of typed stores' files share: a path on the real or on the simulated disk for each build of the
+ * core, and records of one schema, the one of the file that mmapforge wrote. It stands on the fixture of the log, which
+ * checks that nothing is left behind; every file that was opened is closed before that.
  */
 import { join } from 'node:path';
 import { afterEach, describe } from 'vitest';

@@ -281,4 +281,3 @@ onEachTyped('syncing', (make, kind) => {
     expect(numbers(fixture.open())).toEqual([0, 1]);
   });
 });
-

@@ -118,8 +118,8 @@ onEachTyped('a header is refused, and the file left as it is,', (make) => {
     it.each(cases)(`${format}, condition $condition: $name`, ({ code, field, readable, unsealed, change }) => {
       const fixture = make();
       const before = stored(fixture, format);
-      let bytes = Buffer.from(before);
-      bytes = change(bytes) ?? bytes;
+      const copy = Buffer.from(before);
+      const bytes = change(copy) ?? copy;
       if (format === 'varve' && unsealed !== true && bytes.length >= TypedHeader.BYTES) reseal(fixture, bytes);
       fixture.log.put(NAME, bytes);
       for (const writers of ['one', 'many'] as const) {
@@ -140,8 +140,8 @@ onEachTyped('a header is refused, and the file left as it is,', (make) => {
 /** Whether a byte of the own header means nothing, or nothing to those who open it. */
 function isIdle(at: number): boolean {
   const written = [
-    [0, TypedHeader.BYTES], [TYPED_COUNT_OFFSET, TYPED_COUNT_OFFSET + 8], [TYPED_CAPACITY_OFFSET, TYPED_CAPACITY_OFFSET + 8],
-    [TYPED_TEXT_OFFSET, TYPED_TEXT_OFFSET + 1024],
+    [0, TypedHeader.BYTES], [TYPED_COUNT_OFFSET, TYPED_COUNT_OFFSET + 8],
+    [TYPED_CAPACITY_OFFSET, TYPED_CAPACITY_OFFSET + 8], [TYPED_TEXT_OFFSET, TYPED_TEXT_OFFSET + 1024],
   ] as const;
   return !written.some(([from, to]) => at >= from && at < to);
 }
@@ -186,7 +186,8 @@ describe('every bit of a header flipped', () => {
     stored(fixture, 'varve');
     const bytes = stored(fixture, 'varve');
     expect(bytes.readUInt32LE(TYPED_WRITER_OFFSET + TypedWriter.epoch)).toBe(2);
-    fixture.log.tamper(NAME, TYPED_WRITER_OFFSET + TypedWriter.pid, Uint8Array.of(bytes[TYPED_WRITER_OFFSET + TypedWriter.pid]! ^ 1));
+    const at = TYPED_WRITER_OFFSET + TypedWriter.pid;
+    fixture.log.tamper(NAME, at, Uint8Array.of(bytes[at]! ^ 1));
     fixture.open().close();
     expect(fixture.bytes().readUInt32LE(TYPED_WRITER_OFFSET + TypedWriter.epoch)).toBe(1);
   });
