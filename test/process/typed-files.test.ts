@@ -2,14 +2,14 @@
  * The file of a typed store between real processes: growth that a reader follows live, the lock in both modes, many
  * writers at once, and what a writer that was killed leaves.
  */
+import { readFileSync, statSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { readFileSync } from 'node:fs';
 import { temporary } from '../support/processes.ts';
 import type { Child } from '../support/real-storage.ts';
-import { typedKit } from '../support/typed-processes.ts';
+import { typedKit, type TypedKit } from '../support/typed-processes.ts';
 
 let kitPlace: ReturnType<typeof temporary>;
-let kit: Awaited<ReturnType<typeof typedKit>>;
+let kit: TypedKit;
 let place: ReturnType<typeof temporary>;
 let path: string;
 const children: Child[] = [];
@@ -31,8 +31,8 @@ afterEach(async () => {
   place.remove();
 });
 
-function start(code: string): Child {
-  const child = kit.start(code, path);
+function start(code: string, before?: string): Child {
+  const child = kit.start(code, path, before);
   children.push(child);
   return child;
 }
@@ -161,6 +161,28 @@ describe('many writers', () => {
       process.disconnect();
     `);
     expect(await reader.told()).toEqual({ count: 3 * EACH, right: true, capacity: 16384 });
+  });
+});
+
+describe('a file-size limit', () => {
+  it.each(['one', 'many'])('refuses growth with a code instead of a signal, and all goes on: %s', async (writers) => {
+    // 256 records of 104 bytes and the header fit, 512 do not.
+    const child = start(`
+      const file = open({ writers: '${writers}' });
+      const code = codeOf(() => { for (let number = 0; number < 1000; number++) appendOne(file, number); });
+      const again = codeOf(() => { file.grow(257); });
+      const right = Array.from({ length: file.count }, (_, index) => numberAt(file, index)).every((n, at) => n === at);
+      file.syncNow();
+      tell({ code, again, count: file.count, capacity: file.capacity, right });
+      await told();
+      file.close();
+      process.disconnect();
+    `, 'ulimit -f 64');
+    expect(await child.told()).toEqual({
+      code: 'ERR_VARVE_DISK_FULL', again: 'ERR_VARVE_DISK_FULL', count: 256, capacity: 256, right: true,
+    });
+    expect(statSync(path).size).toBe(4096 + 256 * 104);
+    await end(child);
   });
 });
 

@@ -59,8 +59,14 @@ function numberAt(file, index) {
 const codeOf = (call) => { try { call(); return 'none'; } catch (error) { return error.code; } };
 `;
 
-/** Makes the bundle in a directory; `start` runs code behind the prelude, on a path. */
-export async function typedKit(directory: string): Promise<{ start(code: string, path: string): Child }> {
+/** Starts children. */
+export interface TypedKit {
+  /** Runs code behind the prelude, on a path; `before` is what a shell does first, such as `ulimit`. */
+  start(code: string, path: string, before?: string): Child;
+}
+
+/** Makes the bundle in a directory. */
+export async function typedKit(directory: string): Promise<TypedKit> {
   const modules = join(directory, 'node_modules');
   mkdirSync(modules, { recursive: true });
   for (const name of ALL_PACKAGES) symlinkSync(join(ROOT, 'node_modules', name), join(modules, name));
@@ -70,10 +76,12 @@ export async function typedKit(directory: string): Promise<{ start(code: string,
   });
   let count = 0;
   return {
-    start(code, path) {
+    start(code, path, before = ':') {
       const entry = join(directory, `typed-${count++}.mjs`);
       writeFileSync(entry, PRELUDE + code);
-      return new Child(spawn(process.execPath, [entry, path], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
+      return new Child(spawn('/bin/sh', ['-c', `${before}; exec "$@"`, 'sh', process.execPath, entry, path], {
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      }));
     },
   };
 }
