@@ -45,6 +45,25 @@ describe('the lock', () => {
     storage.lock(path).release();
   });
 
+  it('can be shared, once the first who shares it says so, and excludes whoever wants it alone', () => {
+    const first = storage.lockShared(path);
+    expect(first.alone).toBe(true);
+    expect(readFileSync(path, 'latin1')).toBe('shared\n');
+    failure('ERR_VARVE_LOCKED', () => storage.lock(path));
+    first.share();
+    const second = storage.lockShared(path);
+    expect(second.alone).toBe(false);
+    expect(failure('ERR_VARVE_LOCKED', () => storage.lock(path)).details).toEqual({ path, pid: undefined });
+    first.release();
+    failure('ERR_VARVE_LOCKED', () => storage.lock(path));
+    second.release();
+    second.release();
+    expect(readFileSync(path, 'latin1')).toBe('');
+    const lock = storage.lock(path);
+    expect(failure('ERR_VARVE_LOCKED', () => storage.lockShared(path)).details).toEqual({ path, pid: process.pid });
+    lock.release();
+  });
+
   it('is never two\'s, where each owner removes the file before it lets it go', async () => {
     const [fleeting, sign] = [place.file('fleeting'), place.file('sign')];
     const contend = () => kit.start(`

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { CoreMemory } from '../host/core/memory.ts';
+import { CoreMemory, RANGE_ALIGNMENT } from '../host/core/memory.ts';
 import { posix } from '../host/io/posix.ts';
 import { realStorage, unsupportedReason } from '../host/io/real-storage.ts';
 import { childKit, failure, kernel, scratch } from './support/real-storage.ts';
@@ -265,6 +265,28 @@ describe('mapping', () => {
     newer.unmap();
     shorter.unmap();
     memory.release(address, MIB);
+    file.close();
+  });
+
+  it('shows a part of the file, from a multiple of 64 KiB on, and no other', () => {
+    const file = storage.create(place.file('part'));
+    file.allocate(200_000);
+    file.write(Uint8Array.of(1), 65535);
+    file.write(Uint8Array.of(2, 3), 65536);
+    const address = memory.reserve(2 * RANGE_ALIGNMENT);
+    const mapping = file.map(memory, address, 100_000, true, RANGE_ALIGNMENT);
+    expect([...memory.bytes.subarray(address, address + 2)]).toEqual([2, 3]);
+    memory.bytes[address + 99_999] = 4;
+    const target = new Uint8Array(1);
+    expect([file.read(target, 165_535), ...target]).toEqual([1, 4]);
+    const next = file.map(memory, address, 68_928, true, 2 * RANGE_ALIGNMENT);
+    expect(memory.bytes[address + 34_463]).toBe(4);
+    mapping.unmap();
+    expect(memory.bytes[address + 34_463]).toBe(4);
+    failure('ERR_VARVE_INTERNAL', () => file.map(memory, address, 68_929, true, 2 * RANGE_ALIGNMENT));
+    failure('ERR_VARVE_INTERNAL', () => file.map(memory, address, 4096, true, 4096));
+    next.unmap();
+    memory.release(address, 2 * RANGE_ALIGNMENT);
     file.close();
   });
 

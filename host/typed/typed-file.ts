@@ -208,8 +208,8 @@ export class TypedFile {
   /** Takes notice of what other processes have appended, and of the room that they have made. */
   refresh(): void {
     this.requireNotClosed();
-    const capacity = this.checkedCapacity();
-    if (capacity > this.known) {
+    if (this.live.capacity > this.known) {
+      const capacity = this.checkedCapacity();
       this.window.extend(capacity);
       this.known = capacity;
     }

@@ -46,6 +46,20 @@ describe('a mapping', () => {
     expect(other.bytes[there + 3 * PAGE]).toBe(2);
   });
 
+  test('of a part of the file shows that part, and shares its stores with those of other parts', () => {
+    const file = durableFile('/d/a', 20 * PAGE);
+    file.write(filled(1, 2), 65536);
+    file.map(memory, A, 4 * PAGE, true, 65536);
+    file.map(memory, B, 20 * PAGE, true);
+    expect([memory.bytes[A], memory.bytes[B + 65536]]).toEqual([2, 2]);
+    memory.bytes[A + 3 * PAGE] = 3;
+    memory.bytes[B + 65536 + 1] = 4;
+    disk.refresh();
+    expect([memory.bytes[B + 65536 + 3 * PAGE], memory.bytes[A + 1], disk.read('/d/a')![65537]]).toEqual([3, 4, 4]);
+    expect(failure(() => file.map(memory, C, 4 * PAGE + 1, true, 65536)).code).toBe('ERR_VARVE_INTERNAL');
+    expect(failure(() => file.map(memory, C, PAGE, true, PAGE)).code).toBe('ERR_VARVE_INTERNAL');
+  });
+
   test('merges the stores of several writers, and reports two different values for one byte', () => {
     const file = durableFile('/d/a', PAGE);
     file.map(memory, A, PAGE, true);
