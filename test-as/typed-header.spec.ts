@@ -1,6 +1,6 @@
 /**
- * The own header of typed stores and what recovery does to records: what each checksum covers, what each check says, and
- * that nothing but what is meant is written.
+ * The own header of typed stores and what recovery does to records: what each checksum covers, what each check says,
+ * and that nothing but what is meant is written.
  */
 import { FORMAT_VERSION } from '../assembly/abi/limits';
 import { Status } from '../assembly/abi/status';
