@@ -7,6 +7,8 @@ import type { Core } from './core.ts';
 
 /* eslint-disable */
 const U32 = 4;
+/** A slot without records, for all views of a core that were released. */
+const EMPTY = new WeakMap<Core, number>();
 
 export interface TypedViewFields {
   readonly base: number; readonly stride: number; readonly countAt: number; readonly first: number;
@@ -36,7 +38,13 @@ export class TypedView {
     this.put(Layout.base, base); this.put(Layout.first, first); this.put(Layout.limit, limit); this.put(Layout.room, room);
   }
   set mode(value: number) { this.put(Layout.mode, value); }
-  release() { this.put(Layout.limit, 0); this.put(Layout.room, 0); this.put(Layout.mode, 0); }
+  /** From here on there are no records, whoever has the slot next. */
+  release() {
+    const empty = EMPTY.get(this.core) ?? this.core.takeSlot();
+    EMPTY.set(this.core, empty);
+    if (this.at !== empty) this.core.releaseSlot(this.at);
+    this.at = empty;
+  }
   takeStatus(): number {
     const at = (this.at + Layout.status) / U32; const status = this.words[at]!;
     this.words[at] = Status.Ok; return status;
