@@ -1,0 +1,109 @@
+/**
+ * Schemas: what they accept, that they cannot be changed, which types follow from them, and where their fields stand.
+ */
+import { describe, expect, expectTypeOf, it } from 'vitest';
+import { Core } from '../../host/core/core.ts';
+import type { FieldAccessor } from '../../host/typed/access.ts';
+import { layoutOf, orderedHash, sortedHash } from '../../host/typed/layout.ts';
+import type { NumericFields } from '../../host/typed/columns.ts';
+import {
+  bool, bytes, defineSchema, f32, f64, i16, i64, i8, str, u32, u64, u8, type RecordOf,
+} from '../../host/typed/schema.ts';
+import type { TypedStore } from '../../host/typed/typed-store.ts';
+
+const Mixed = defineSchema('Mixed', { version: 2, fields: {
+  flag: bool, small: i8, big: u64, near: i64.number, price: f64, name: str(5), raw: bytes(3),
+} });
+const core = new Core({ memoryBytes: 16 << 20 });
+
+/** Runs what must be refused, and returns the argument that it was about. */
+function refused(define: () => unknown): string {
+  try {
+    define();
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'ERR_VARVE_INVALID_ARGUMENT' });
+    return (error as { details: { argument: string } }).details.argument;
+  }
+  throw new Error('it was accepted');
+}
+
+describe('a schema', () => {
+  it('gives its records, accessors and columns their types', () => {
+    type Mixed = typeof Mixed.fields;
+    expectTypeOf<RecordOf<Mixed>>().toEqualTypeOf<{
+      flag: boolean; small: number; big: bigint; near: number; price: number; name: string; raw: Uint8Array;
+    }>();
+    expectTypeOf<TypedStore<Mixed>['fields']['big']>().toEqualTypeOf<FieldAccessor<bigint>>();
+    expectTypeOf<TypedStore<Mixed>['fields']['name']>().toEqualTypeOf<FieldAccessor<string>>();
+    expectTypeOf<NumericFields<Mixed>>().toEqualTypeOf<'small' | 'big' | 'near' | 'price'>();
+    expectTypeOf<Parameters<TypedStore<Mixed>['set']>[1]>().toEqualTypeOf<Readonly<RecordOf<Mixed>>>();
+    // @ts-expect-error no such field
+    expectTypeOf<TypedStore<Mixed>['fields']['other']>().toBeNever();
+  });
+
+  it('and its fields cannot be changed, nor through what it was made from', () => {
+    const definition = { version: 1, fields: { a: { type: 'string' as const, max: 4 }, b: u8 } };
+    const schema = defineSchema('Frozen', definition);
+    definition.fields.a.max = 99;
+    definition.version = 2;
+    expect(schema).toEqual({ name: 'Frozen', version: 1, fields: { a: { type: 'string', max: 4 }, b: { type: 'uint8' } } });
+    for (const part of [schema, schema.fields, schema.fields.a, schema.fields.b, u8, u64, u64.number, str(5)]) {
+      expect(Object.isFrozen(part)).toBe(true);
+    }
+    const layout = layoutOf(core, schema);
+    for (const part of [layout, layout.fields, ...layout.fields]) expect(Object.isFrozen(part)).toBe(true);
+  });
+
+  it('has version 1 where nothing else is said', () => {
+    expect(defineSchema('S', { fields: { a: u8 } }).version).toBe(1);
+    expect(defineSchema('S', { version: 4294967295, fields: { a: u8 } }).version).toBe(4294967295);
+  });
+
+  it.each([
+    ['name', ['', { fields: { a: u8 } }]], ['name', ['a b', { fields: { a: u8 } }]], ['name', [7, { fields: { a: u8 } }]],
+    ['schema', ['S']], ['schema', ['S', null]], ['fields', ['S', {}]], ['fields', ['S', { fields: {} }]],
+    ['version', ['S', { version: 0, fields: { a: u8 } }]], ['version', ['S', { version: 1.5, fields: { a: u8 } }]],
+    ['version', ['S', { version: 2 ** 32, fields: { a: u8 } }]], ['version', ['S', { version: '1', fields: { a: u8 } }]],
+    ['fields.a b', ['S', { fields: { 'a b': u8 } }]], ['fields.1', ['S', { fields: { 1: u8 } }]],
+    ['fields.-', ['S', { fields: { '-': u8 } }]], ['fields.__proto__', ['S', { fields: { ['__proto__']: u8 } }]],
+    ['fields.a', ['S', { fields: { a: 'f64' } }]], ['fields.a', ['S', { fields: { a: { type: 'int128' } } }]],
+    ['fields.a', ['S', { fields: { a: null } }]], ['fields.a', ['S', { fields: { a: str } }]],
+    ['max', ['S', { fields: { a: { type: 'string' } } }]], ['max', ['S', { fields: { a: { type: 'bytes', max: 0 } } }]],
+    ['fields.a.as', ['S', { fields: { a: { type: 'int64', as: 'string' } } }]],
+  ])('with a wrong %s is refused: %o', (argument, given) => {
+    expect(refused(() => (defineSchema as (...all: unknown[]) => unknown)(...given))).toBe(argument);
+  });
+
+  it.each([0, -1, 1.5, NaN, 65537, '8', undefined])('has no text or bytes of at most %s bytes', (max) => {
+    expect(refused(() => str(max as number))).toBe('max');
+    expect(refused(() => bytes(max as number))).toBe('max');
+  });
+});
+
+describe('a layout', () => {
+  it('puts each field at its natural alignment, in order', () => {
+    const { fields, stride } = layoutOf(core, defineSchema('L', { fields: {
+      a: u8, b: i16, c: u32, d: bool, e: f64, f: str(5), g: f32, h: bytes(1), i: u64.number,
+    } }));
+    expect(fields.map(({ name, offset, size }) => [name, offset, size])).toEqual([
+      ['a', 8, 1], ['b', 10, 2], ['c', 12, 4], ['d', 16, 1], ['e', 24, 8], ['f', 32, 9], ['g', 44, 4], ['h', 48, 5],
+      ['i', 56, 8],
+    ]);
+    expect(stride).toBe(64);
+  });
+
+  it('has a hash that covers order, and one that does not, for the format of others', () => {
+    const [one, other] = [{ a: u8, b: u8 }, { b: u8, a: u8 }].map((fields) => (
+      layoutOf(core, defineSchema('H', { fields }))));
+    expect(sortedHash(one!)).toEqual(sortedHash(other!));
+    expect(orderedHash(one!)).not.toEqual(orderedHash(other!));
+  });
+
+  it('is refused where the record would be above 64 KiB', () => {
+    const of = (max: number) => layoutOf(core, defineSchema('Long', { fields: { a: bytes(max) } }));
+    expect(of(65536 - 12).stride).toBe(65536);
+    expect(refused(() => of(65536 - 11))).toBe('the record of \'Long\'');
+    const many = Object.fromEntries(Array.from({ length: 16385 }, (_, i) => [`f${i}`, u8]));
+    expect(refused(() => layoutOf(core, defineSchema('Many', { fields: many })))).toBe('schema');
+  });
+});
