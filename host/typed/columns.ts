@@ -4,11 +4,11 @@
  */
 import { outOfRange, wrongType } from '../errors/varve-error.ts';
 import type { FieldAccessor } from './access.ts';
-import type { Fields } from './schema.ts';
+import type { Fields, RecordOf } from './schema.ts';
 
 /** Names of the fields that have numbers. */
 export type NumericFields<F extends Fields> = {
-  [K in keyof F]: F[K] extends { readonly type: 'string' | 'bytes' | 'bool' } ? never : K
+  [K in keyof F]: RecordOf<F>[K] extends number | bigint ? K : never
 }[keyof F] & string;
 
 /** Which records: `from` to `to`, both included. Default: all that are there. */

@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { TypedStore } from '../../host/typed/typed-store.ts';
 import type { TypedStoreOptions } from '../../host/typed/options.ts';
 import {
-  bool, bytes, defineSchema, f32, f64, i16, i32, i64, i8, str, u16, u32, u64, u8, type Fields, type RecordOf, type Schema,
+  bool, bytes, defineSchema, f32, f64, i16, i32, i64, i8, str, u16, u32, u64, u8, type Fields, type RecordOf,
+  type Schema,
 } from '../../host/typed/schema.ts';
 import type { Random } from './random.ts';
 

@@ -24,7 +24,8 @@ describe('a column', () => {
       const numbers = store.appendMany(Array.from({ length: 70 }, () => randomRecord(random))) === 0
         ? Array.from(store, (record) => Number(record[name])) : [];
       const column = store.column(name);
-      for (const range of [undefined, { from: 10 }, { to: 20 }, { from: 30, to: 30 }, { from: 5, to: 60 }, { from: 70 }]) {
+      const ranges = [undefined, { from: 10 }, { to: 20 }, { from: 30, to: 30 }, { from: 5, to: 60 }, { from: 70 }];
+      for (const range of ranges) {
         const from = range?.from ?? 0;
         const part = numbers.slice(from, (range?.to ?? 69) + 1);
         expect(Array.from(column.toFloat64Array(range))).toEqual(part);

@@ -29,6 +29,7 @@ function refused(define: () => unknown): string {
 
 describe('a schema', () => {
   it('gives its records, accessors and columns their types', () => {
+    expect(Object.keys(Mixed.fields)).toEqual(['flag', 'small', 'big', 'near', 'price', 'name', 'raw']);
     type Mixed = typeof Mixed.fields;
     expectTypeOf<RecordOf<Mixed>>().toEqualTypeOf<{
       flag: boolean; small: number; big: bigint; near: number; price: number; name: string; raw: Uint8Array;
