@@ -11,6 +11,7 @@ import { ROOT } from './support/repository.ts';
 
 const NAMES = [
   'append', 'batch', 'scan', 'check', 'read', 'durable', 'open', 'crc', 'memory', 'readers', 'catch-up', 'writer-cost',
+  'typed',
 ];
 
 interface Row { group: string; who: string; values: number[]; median: number }

@@ -14,7 +14,8 @@ import { filesIn } from './support/files-in.ts';
 import { ROOT } from './support/repository.ts';
 
 const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
-  main: string; module: string; types: string; bin: Record<string, string>; exports: unknown;
+  main: string; module: string; types: string; bin: Record<string, string>;
+  exports: Record<string, unknown>;
 };
 
 /** Returns every path in a tree of conditions. */
@@ -36,12 +37,17 @@ describe('the package', () => {
     expect(statSync(path).mode & 0o111).toBe(0o111);
   });
 
-  it('exports the same names to import and to require', async () => {
-    const required = createRequire(import.meta.url)(join(ROOT, manifest.main)) as object;
-    const imported = await import(/* @vite-ignore */ pathToFileURL(join(ROOT, manifest.module)).href) as object;
+  it.each(['.', './schema'])('exports the same names to import and to require: %s', async (entry) => {
+    const { import: esm, require: cjs } = manifest.exports[entry] as Record<'import' | 'require', { default: string }>;
+    const required = createRequire(import.meta.url)(join(ROOT, cjs.default)) as object;
+    const imported = await import(/* @vite-ignore */ pathToFileURL(join(ROOT, esm.default)).href) as object;
     const names = Object.keys(imported).sort();
-    expect(names).not.toEqual([]);
+    expect(names).toContain('defineSchema');
     expect(Object.keys(required).filter((name) => name !== '__esModule').sort()).toEqual(names);
+  });
+
+  it('loads nothing of the engine for a schema', () => {
+    expect(statSync(join(ROOT, 'dist/cjs/schema.js')).size).toBeLessThan(32768);
   });
 
   it.each(['dist/esm', 'dist/cjs'])('embeds each build of the core once: %s', (directory) => {
@@ -77,7 +83,12 @@ describe('the types', () => {
     ['import under bundler', 'e.ts', ModuleKind.ESNext, ModuleResolutionKind.Bundler, 'dist/types'],
   ])('are strict and complete for %s', (_, name, module, moduleResolution, expected) => {
     const file = join(directory, name);
-    writeFileSync(file, 'import { VarveError } from \'varve\';\n'
+    writeFileSync(file, 'import { type TypedStore, VarveError } from \'varve\';\n'
+      + 'import { defineSchema, f64, u64 } from \'varve/schema\';\n'
+      + 'const Tick = defineSchema(\'Tick\', { fields: { price: f64, at: u64 } });\n'
+      + 'export const at = (store: TypedStore<typeof Tick.fields>): bigint => store.get(0).at;\n'
+      + '// @ts-expect-error a float is no bigint\n'
+      + 'export const price = (store: TypedStore<typeof Tick.fields>): bigint => store.fields.price.get(0);\n'
       + 'export const is: boolean = VarveError.is(0);\n// @ts-expect-error a boolean is no string\n'
       + 'export const wrong: string = VarveError.is(0);\n');
     const program = ts.createProgram([file], { module, moduleResolution, strict: true, noEmit: true, types: ['node'],
