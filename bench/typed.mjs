@@ -2,8 +2,9 @@
  * Typed stores: nanoseconds for a field, a record, a text, an append, a column; microseconds to open and close.
  *
  * Measured are loops over a store that is mapped and in the page cache. Beside them stands what one would write by hand
- * over a `SharedArrayBuffer` (lib/hand-records.mjs), which keeps nothing on a disk. *hot* is one record again and again,
- * *in order* and *at random* are all records. The result is the sum of what was read, or what the store holds in the end.
+ * over a `SharedArrayBuffer` (lib/hand-records.mjs), which keeps nothing on a disk. *hot* is one record again and
+ * again, *in order* and *at random* are all records. The result is the sum of what was read, or what the store holds in
+ * the end.
  */
 import { TypedStore } from '../dist/esm/index.js';
 import { defineSchema, f64, str, u64 } from '../dist/esm/schema.js';
@@ -55,14 +56,28 @@ async function overSeven(path, { records, calls }, group) {
   const order = shuffled(records);
   const { b, c } = store.fields;
   await group('get f64, hot', [
-    loop('varve', calls, (count) => { let sum = 0; for (let i = 0; i < count; i++) sum += b.get(7); return sum; },
-      { atMost: 4 }, { times: 3, of: BY_HAND }),
-    loop(BY_HAND, calls, (count) => { let sum = 0; for (let i = 0; i < count; i++) sum += hand.get(7, 1); return sum; }),
+    loop('varve', calls, (count) => {
+      let sum = 0;
+      for (let i = 0; i < count; i++) sum += b.get(7);
+      return sum;
+    }, { atMost: 4 }, { times: 3, of: BY_HAND }),
+    loop(BY_HAND, calls, (count) => {
+      let sum = 0;
+      for (let i = 0; i < count; i++) sum += hand.get(7, 1);
+      return sum;
+    }),
   ]);
   await group('get f64, in order', [
-    loop('varve', records, (count) => { let sum = 0; for (let i = 0; i < count; i++) sum += b.get(i); return sum; },
-      { atMost: 9 }),
-    loop(BY_HAND, records, (count) => { let sum = 0; for (let i = 0; i < count; i++) sum += hand.get(i, 1); return sum; }),
+    loop('varve', records, (count) => {
+      let sum = 0;
+      for (let i = 0; i < count; i++) sum += b.get(i);
+      return sum;
+    }, { atMost: 9 }),
+    loop(BY_HAND, records, (count) => {
+      let sum = 0;
+      for (let i = 0; i < count; i++) sum += hand.get(i, 1);
+      return sum;
+    }),
   ]);
   await group('get f64, at random', [
     loop('varve', records, (count) => {
@@ -77,9 +92,14 @@ async function overSeven(path, { records, calls }, group) {
     }),
   ]);
   await group('set f64, hot', [
-    loop('varve', calls, (count) => { for (let i = 0; i < count; i++) c.set(7, i + 0.5); return c.get(7); },
-      { atMost: 8 }),
-    loop(BY_HAND, calls, (count) => { for (let i = 0; i < count; i++) hand.set(7, 2, i + 0.5); return hand.get(7, 2); }),
+    loop('varve', calls, (count) => {
+      for (let i = 0; i < count; i++) c.set(7, i + 0.5);
+      return c.get(7);
+    }, { atMost: 8 }),
+    loop(BY_HAND, calls, (count) => {
+      for (let i = 0; i < count; i++) hand.set(7, 2, i + 0.5);
+      return hand.get(7, 2);
+    }),
   ]);
   await wholeRecords(store, hand, calls, group);
   await group('sum of a column', [loop('varve, a record', records, () => store.column('b').sum(), { atMost: 6 })]);
@@ -91,9 +111,16 @@ async function wholeRecords(store, hand, calls, group) {
   const into = { a: 0.5, b: 0.5, c: 0.5, d: 0.5, e: 0.5, f: 0.5, g: 0.5 };
   const record = { ...into };
   await group('get 7 fields, reused object', [
-    loop('varve', calls, (count) => { let sum = 0; for (let i = 0; i < count; i++) sum += store.get(7, into).b; return sum; },
-      { atMost: 30 }),
-    loop(BY_HAND, calls, (count) => { let sum = 0; for (let i = 0; i < count; i++) sum += hand.getAll(7, into).b; return sum; }),
+    loop('varve', calls, (count) => {
+      let sum = 0;
+      for (let i = 0; i < count; i++) sum += store.get(7, into).b;
+      return sum;
+    }, { atMost: 30 }),
+    loop(BY_HAND, calls, (count) => {
+      let sum = 0;
+      for (let i = 0; i < count; i++) sum += hand.getAll(7, into).b;
+      return sum;
+    }),
   ]);
   await group('set 7 fields', [
     loop('varve', calls, (count) => {
@@ -118,12 +145,17 @@ async function overTicks(path, { records, calls }, group) {
   for (let i = 0; i < records; i++) store.append({ symbol: TEXT, price: i, volume: 1, timestamp: i });
   const { symbol } = store.fields;
   await group('get text of 21 bytes', [
-    loop('varve', calls, (count) => { let sum = 0; for (let i = 0; i < count; i++) sum += symbol.get(7).length; return sum; },
-      { atMost: 60 }),
+    loop('varve', calls, (count) => {
+      let sum = 0;
+      for (let i = 0; i < count; i++) sum += symbol.get(7).length;
+      return sum;
+    }, { atMost: 60 }),
   ]);
   await group('set text of 21 bytes', [
-    loop('varve', calls, (count) => { for (let i = 0; i < count; i++) symbol.set(7, TEXT); return symbol.get(7); },
-      { atMost: 50 }),
+    loop('varve', calls, (count) => {
+      for (let i = 0; i < count; i++) symbol.set(7, TEXT);
+      return symbol.get(7);
+    }, { atMost: 50 }),
   ]);
   await group('sum of a column, records of 96 B', [
     loop('varve, a record', records, () => store.column('price').sum(), { atMost: 6 }),

@@ -8,11 +8,15 @@
 import { outOfRange, wrongType } from '../errors/varve-error.ts';
 import type { Layout } from './layout.ts';
 import { cellOf, type Cell, type Row } from './row.ts';
+import { ValueType } from './values.ts';
 
 const STAMP_BYTES = 8;
 
 /** A record whose fields are not known to the compiler. */
 export type AnyRecord = Record<string, unknown>;
+
+/** Stands where there are fewer than eight: no field is called so. */
+const NO_CELL: Cell = { name: '', type: ValueType.F64, isF64: true, at: 0, offset: 0, size: 0, max: 0 };
 
 /** Eight fields of a record, or the last of them. */
 class EightFields {
@@ -21,7 +25,7 @@ class EightFields {
 
   constructor(cells: readonly Cell[]) {
     this.count = cells.length;
-    const at = (index: number) => cells[Math.min(index, cells.length - 1)]!;
+    const at = (index: number) => cells[index] ?? NO_CELL;
     this.cells = [at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7)];
   }
 
@@ -54,13 +58,13 @@ class EightFields {
     const { count, cells } = this;
     const { f64 } = row;
     const value0 = from[cells[0].name];
-    const value1 = count > 1 ? from[cells[1].name] : undefined;
-    const value2 = count > 2 ? from[cells[2].name] : undefined;
-    const value3 = count > 3 ? from[cells[3].name] : undefined;
-    const value4 = count > 4 ? from[cells[4].name] : undefined;
-    const value5 = count > 5 ? from[cells[5].name] : undefined;
-    const value6 = count > 6 ? from[cells[6].name] : undefined;
-    const value7 = count > 7 ? from[cells[7].name] : undefined;
+    const value1 = from[cells[1].name];
+    const value2 = from[cells[2].name];
+    const value3 = from[cells[3].name];
+    const value4 = from[cells[4].name];
+    const value5 = from[cells[5].name];
+    const value6 = from[cells[6].name];
+    const value7 = from[cells[7].name];
     if (cells[0].isF64 && typeof value0 === 'number') f64[cells[0].at] = value0;
     else row.write(cells[0], value0);
     if (count === 1) return;
