@@ -15,8 +15,10 @@ export {
 } from './sync/fields';
 export { checkTyped, checkTypedWriter, raiseWord, sealTyped, sealTypedWriter } from './sync/header';
 export { clearWords, resetNext } from './sync/recover';
+export { gatherColumn, maxColumn, minColumn, selectColumn, sumColumn } from './sync/columns';
 export { patchRow } from './sync/patch';
 export { appendRow, readRow, refreshLimit, writeRow } from './sync/rows';
+export { getBytes, setBytes } from './sync/text';
 export { advance, locate, read, readAt, scan } from './record/scan';
 export { fillLost, findLater, recover } from './record/recover';
 export {

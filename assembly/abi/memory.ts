@@ -6,6 +6,14 @@
 export const SCRATCH_OFFSET: u32 = 262144;
 /** Bytes of the scratch area. */
 export const SCRATCH_BYTES: u32 = 262144;
+/** Where a row lies, in the scratch area: the image of one typed record, or the bytes of one of its fields. */
+export const ROW_OFFSET: u32 = 262144;
+/** Where the mask of a row lies: which of its bits are meant. */
+export const MASK_OFFSET: u32 = 327680;
+/** Where a column's values or indices lie, in the scratch area. */
+export const VALUES_OFFSET: u32 = 393216;
+/** Bytes of that part. */
+export const VALUES_BYTES: u32 = 131072;
 /** Where the slots for the views of open segments begin; they end at `STAGE_OFFSET`. */
 export const SLOTS_OFFSET: u32 = 524288;
 /** Bytes of a slot. */

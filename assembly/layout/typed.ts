@@ -53,8 +53,9 @@ export class FieldSlot {
 }
 
 /**
- * A mapped range of records, in a slot of the static area for as long as it is mapped. The host fills it; nothing
- * outside of [first, first + limit) is ever touched.
+ * A mapped range of records, in a slot of the static area for as long as it is mapped. The host fills it; no record
+ * outside of [first, first + limit) is ever touched, but for the next one, which an append fills within `room`. Indices
+ * fit into 31 bits: so does first + room.
  */
 @unmanaged
 export class TypedView {
@@ -74,8 +75,10 @@ export class TypedView {
   mode: u32;
   /** Whether the processor may reorder stores, so that each field is stored atomically. */
   strict: u32;
-  /** Why the last call that answered with NaN did so: a `Status`. */
+  /** Why the last call could not give all that it was asked for: a `Status`. It stays until the host has set it back. */
   status: i32;
+  /** Index of the first record that the last call on a column has left out. */
+  next: u32;
 }
 
 /** How writers take a record. */
@@ -86,6 +89,15 @@ export const enum WriteMode {
   One = 1,
   /** A record is taken by compare-and-swap. */
   Many = 2,
+}
+
+/** What a value of a column may be beside another: bits of a set. */
+export const enum Outcome {
+  Less = 1,
+  Equal = 2,
+  Greater = 4,
+  /** One of both is NaN. */
+  Unordered = 8,
 }
 
 /** Little-endian ASCII "MMFG". */

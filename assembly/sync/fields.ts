@@ -8,7 +8,7 @@
 import { SEQLOCK_SPINS_MAX } from '../abi/field';
 import { Status } from '../abi/status';
 import { TypedView } from '../layout/typed';
-import { isStable, recordAt, release, stampOf, take } from './seqlock';
+import { isStable, put, recordAt, release, stampOf, take } from './seqlock';
 
 /** Largest integer up to which every one is a number. */
 const EXACT_MAX: u64 = 9007199254740991;
@@ -56,16 +56,14 @@ function get<T, U>(view: TypedView, index: u32, offset: u32): f64 {
   return refuse(view, Status.Contention);
 }
 
-/** Writes a number of type `T`, as wide as the unsigned integer `U`. */
+/** Writes a field as the unsigned integer of its width. */
 @inline
-function set<T, U>(view: TypedView, index: u32, offset: u32, value: T): Status {
+function set<U>(view: TypedView, index: u32, offset: u32, bits: U): Status {
   const at = recordAt(view, index);
   if (at == 0) return Status.OutOfRange;
   const taken = take(view, at);
   if (taken != Status.Ok) return taken;
-  if (!view.strict) store<T>(at + offset, value);
-  else if (isFloat<T>()) atomic.store<U>(at + offset, reinterpret<U>(value));
-  else atomic.store<U>(at + offset, <U>value);
+  put<U>(view, at + offset, bits);
   release(view, at);
   return Status.Ok;
 }
@@ -104,33 +102,33 @@ export function getI64Number(view: TypedView, index: u32, offset: u32): f64 {
 
 /** Writes the low 8 bits; for all types of one byte. */
 export function set8(view: TypedView, index: u32, offset: u32, value: i32): Status {
-  return set<u8, u8>(view, index, offset, <u8>value);
+  return set<u8>(view, index, offset, <u8>value);
 }
 
 /** Writes the low 16 bits. */
 export function set16(view: TypedView, index: u32, offset: u32, value: i32): Status {
-  return set<u16, u16>(view, index, offset, <u16>value);
+  return set<u16>(view, index, offset, <u16>value);
 }
 
 /** Writes 32 bits. */
 export function set32(view: TypedView, index: u32, offset: u32, value: i32): Status {
-  return set<u32, u32>(view, index, offset, <u32>value);
+  return set<u32>(view, index, offset, <u32>value);
 }
 
 /** Writes 64 bits. */
 export function set64(view: TypedView, index: u32, offset: u32, value: i64): Status {
-  return set<u64, u64>(view, index, offset, <u64>value);
+  return set<u64>(view, index, offset, <u64>value);
 }
 
 /** Writes an integer that the host has found to be exact, as 64 bits. */
 export function set64Number(view: TypedView, index: u32, offset: u32, value: f64): Status {
-  return set<u64, u64>(view, index, offset, <u64><i64>value);
+  return set<u64>(view, index, offset, <u64><i64>value);
 }
 
 export function setF32(view: TypedView, index: u32, offset: u32, value: f32): Status {
-  return set<f32, u32>(view, index, offset, value);
+  return set<u32>(view, index, offset, reinterpret<u32>(value));
 }
 
 export function setF64(view: TypedView, index: u32, offset: u32, value: f64): Status {
-  return set<f64, u64>(view, index, offset, value);
+  return set<u64>(view, index, offset, reinterpret<u64>(value));
 }

@@ -3,7 +3,7 @@
  */
 import { Status } from '../abi/status';
 import { TypedView } from '../layout/typed';
-import { recordAt, release, take } from './seqlock';
+import { put, recordAt, release, take } from './seqlock';
 
 /**
  * Writes the bytes of a row whose bits are set in a mask. The others are read while the record is taken, so that what
@@ -22,8 +22,7 @@ export function patchRow(view: TypedView, index: u32, row: usize, mask: usize): 
     const changed = load<u64>(mask + offset);
     if (changed == 0) continue;
     const word = (load<u64>(at + offset) & ~changed) | (load<u64>(row + offset) & changed);
-    if (view.strict) atomic.store<u64>(at + offset, word);
-    else store<u64>(at + offset, word);
+    put<u64>(view, at + offset, word);
   }
   release(view, at);
   return Status.Ok;

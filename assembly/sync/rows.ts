@@ -5,7 +5,7 @@
 import { SEQLOCK_SPINS_MAX } from '../abi/field';
 import { Status } from '../abi/status';
 import { TypedView, WriteMode } from '../layout/typed';
-import { isStable, recordAt, release, stampOf, take } from './seqlock';
+import { isStable, put, recordAt, release, stampOf, take } from './seqlock';
 
 /**
  * Copies a record to a row.
@@ -17,11 +17,10 @@ import { isStable, recordAt, release, stampOf, take } from './seqlock';
 export function readRow(view: TypedView, index: u32, row: usize): Status {
   const at = recordAt(view, index);
   if (at == 0) return Status.OutOfRange;
-  const end = at + view.stride;
-  const shift = row - at;
+  const stride: usize = view.stride;
   for (let spin: u32 = 0; spin < SEQLOCK_SPINS_MAX; spin++) {
     const stamp = stampOf(at);
-    for (let from = at + 8; from < end; from += 8) store<u64>(from + shift, atomic.load<u64>(from));
+    for (let offset: usize = 8; offset < stride; offset += 8) store<u64>(row + offset, atomic.load<u64>(at + offset));
     if (isStable(at, stamp)) return Status.Ok;
   }
   return Status.Contention;
@@ -30,12 +29,11 @@ export function readRow(view: TypedView, index: u32, row: usize): Status {
 /** Copies the fields of a row into a record that is taken, or that nobody can see yet. */
 @inline
 function fill(view: TypedView, at: usize, row: usize): void {
-  const end = at + view.stride;
-  const shift = row - at;
+  const stride: usize = view.stride;
   if (view.strict) {
-    for (let to = at + 8; to < end; to += 8) atomic.store<u64>(to, load<u64>(to + shift));
+    for (let offset: usize = 8; offset < stride; offset += 8) atomic.store<u64>(at + offset, load<u64>(row + offset));
   } else {
-    for (let to = at + 8; to < end; to += 8) store<u64>(to, load<u64>(to + shift));
+    for (let offset: usize = 8; offset < stride; offset += 8) store<u64>(at + offset, load<u64>(row + offset));
   }
 }
 
@@ -55,18 +53,19 @@ export function writeRow(view: TypedView, index: u32, row: usize): Status {
  *
  * @param row its fields; 0 for a record of zeros
  * @returns its index, or `Full` where the mapped range has no room left, `ReadOnly` or `Contention`
- * Order: the fields, then the count, atomically: who sees the count sees the record.
+ * Order: the fields, then the count: who sees the count sees the record.
  */
 export function appendRow(view: TypedView, row: usize): i32 {
   if (view.mode == WriteMode.Many) return appendAmongMany(view, row);
   if (view.mode != WriteMode.One) return Status.ReadOnly;
   const count = load<u64>(view.countAt);
-  const ordinal = <u32>count - view.first;
+  // A count that is none, or before the range, is beyond the room too.
+  const ordinal = count - view.first;
   if (ordinal >= view.room) return Status.Full;
   // Behind the count there are zeros: no record is ever taken back, and opening clears what a crash has left.
   if (row != 0) fill(view, <usize>view.base + <usize>ordinal * view.stride, row);
-  atomic.store<u64>(view.countAt, count + 1);
-  view.limit = ordinal + 1;
+  put<u64>(view, view.countAt, count + 1);
+  view.limit = <u32>ordinal + 1;
   return <i32>(<u32>count);
 }
 
@@ -74,16 +73,17 @@ export function appendRow(view: TypedView, row: usize): i32 {
 function appendAmongMany(view: TypedView, row: usize): i32 {
   for (let spin: u32 = 0; spin < SEQLOCK_SPINS_MAX; spin++) {
     const count = atomic.load<u64>(view.countAt);
-    const ordinal = <u32>count - view.first;
+    const ordinal = count - view.first;
     if (ordinal >= view.room) return Status.Full;
     const at = <usize>view.base + <usize>ordinal * view.stride;
     const taken = take(view, at);
     if (taken != Status.Ok) return taken;
     if (atomic.load<u64>(view.countAt) == count) {
       if (row != 0) fill(view, at, row);
+      // The count first: given back before it, the record could be taken for the next one once more.
       atomic.store<u64>(view.countAt, count + 1);
       release(view, at);
-      view.limit = max(view.limit, ordinal + 1);
+      view.limit = max(view.limit, <u32>ordinal + 1);
       return <i32>(<u32>count);
     }
     release(view, at);

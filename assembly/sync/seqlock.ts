@@ -4,10 +4,12 @@
  * and even. (Lameter, "Effective Synchronization on Linux/NUMA Systems", 2005; Boehm, "Can Seqlocks Get Along With
  * Programming Language Memory Models?", MSPC 2012.)
  *
- * Memory order, and docs/decisions for why: a stamp is loaded atomically, and so is each field, because an acquiring
- * load keeps the second load of the stamp behind it; on x86-64 both are plain moves. Taking a record is atomic, so that
- * no store to a field comes before it. Where the processor may reorder stores (`strict`, arm64), each field and the
- * stamp at the end are stored atomically too; on x86-64 plain stores stay in their order.
+ * Memory order, and docs/decisions/0006 for why: a stamp is loaded atomically, and so is each field, because an acquiring
+ * load keeps the second load of the stamp behind it; on x86-64 both are plain moves. Taking a record is atomic. Where
+ * the processor may reorder stores (`strict`, arm64), each field and the stamp at the end are stored atomically too; on
+ * x86-64 plain stores stay in their order.
+ *
+ * No address behind a record is ever computed: the last one may end where the memory does, at 2^32.
  */
 import { SEQLOCK_SPINS_MAX } from '../abi/field';
 import { Status } from '../abi/status';
@@ -59,7 +61,12 @@ function takeAmongMany(at: usize): Status {
 /** Gives a record back. Order: after all stores to fields. Writes: the stamp, which is even and new then. */
 @inline
 export function release(view: TypedView, at: usize): void {
-  const stamp = load<u64>(at) + 1;
-  if (view.strict) atomic.store<u64>(at, stamp);
-  else store<u64>(at, stamp);
+  put<u64>(view, at, load<u64>(at) + 1);
+}
+
+/** Stores to a field of a record that is taken, or that nobody can see yet, or to a stamp: behind all stores before. */
+@inline
+export function put<U>(view: TypedView, at: usize, bits: U): void {
+  if (view.strict) atomic.store<U>(at, bits);
+  else store<U>(at, bits);
 }

@@ -50,9 +50,39 @@ export interface CoreExports {
   raiseWord(at: number, value: number): void;
   resetNext(base: number, stride: number, from: number, count: number): number;
   clearWords(from: number, to: number): number;
-  appendRow(view: number, row: number): number;
+  refreshLimit(view: number): number;
+  getBool(view: number, index: number, offset: number): number;
+  getI8(view: number, index: number, offset: number): number;
+  getU8(view: number, index: number, offset: number): number;
+  getI16(view: number, index: number, offset: number): number;
+  getU16(view: number, index: number, offset: number): number;
+  getI32(view: number, index: number, offset: number): number;
+  getU32(view: number, index: number, offset: number): number;
+  getF32(view: number, index: number, offset: number): number;
+  getF64(view: number, index: number, offset: number): number;
+  getI64(view: number, index: number, offset: number): bigint;
+  getI64Number(view: number, index: number, offset: number): number;
+  getU64Number(view: number, index: number, offset: number): number;
+  set8(view: number, index: number, offset: number, value: number): number;
+  set16(view: number, index: number, offset: number, value: number): number;
+  set32(view: number, index: number, offset: number, value: number): number;
+  set64(view: number, index: number, offset: number, value: bigint): number;
+  set64Number(view: number, index: number, offset: number, value: number): number;
+  setF32(view: number, index: number, offset: number, value: number): number;
+  setF64(view: number, index: number, offset: number, value: number): number;
+  getBytes(view: number, index: number, offset: number, bound: number, to: number): number;
+  setBytes(view: number, index: number, offset: number, bound: number, from: number, length: number): number;
   readRow(view: number, index: number, row: number): number;
   writeRow(view: number, index: number, row: number): number;
+  patchRow(view: number, index: number, row: number, mask: number): number;
+  appendRow(view: number, row: number): number;
+  sumColumn(view: number, type: number, offset: number, from: number, count: number, start: number): number;
+  minColumn(view: number, type: number, offset: number, from: number, count: number, start: number): number;
+  maxColumn(view: number, type: number, offset: number, from: number, count: number, start: number): number;
+  selectColumn(
+    view: number, type: number, offset: number, from: number, count: number, wanted: number, other: number, to: number,
+    most: number): number;
+  gatherColumn(view: number, type: number, offset: number, from: number, count: number, to: number): number;
   loadWord(at: number): number;
   storeWord(at: number, value: number): void;
   bump(at: number): void;
@@ -95,6 +125,8 @@ export class Core {
   readonly variant: CoreVariant;
   readonly memory: CoreMemory;
   readonly exports: CoreExports;
+  /** A slot of zeros that stays: what a view uses that was released. */
+  readonly emptySlot: number;
   private readonly freeSlots: number[] = [];
   private nextSlot = SLOTS_OFFSET;
 
@@ -107,6 +139,7 @@ export class Core {
     if (this.exports.init() === 0) {
       throw new VarveError('ERR_VARVE_INTERNAL', 'the core\'s tables reach into the scratch area');
     }
+    this.emptySlot = this.takeSlot();
   }
 
   private static ofThread: Core | undefined;

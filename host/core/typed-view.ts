@@ -1,98 +1,214 @@
 /**
  * The typed handle of a `TypedView` (assembly/layout/typed.ts): a mapped range of typed records, as the core sees it.
- * Stand-in for the one that is written at the same time; to be replaced by it.
+ * One method for each function of the core; nothing else calls those.
+ *
+ * Indices are integers from 0 to 2^31 - 1 and offsets those of the layout: callers see to it, because what is no index
+ * would be taken for another one. Rows and bytes stand at `ROW_OFFSET`, the mask of a patch at `MASK_OFFSET`, the values
+ * and indices of columns at `VALUES_OFFSET`, all valid until the next call.
+ *
+ * A view that was released may be called still: it has no records, and is for reading.
  */
-import { SCRATCH_OFFSET, Status, TYPED_STRIDE_MAX, TypedView as Layout, type WriteMode } from '../generated/abi.ts';
-import type { Core } from './core.ts';
+import {
+  MASK_OFFSET, ROW_OFFSET, Status, type FieldType, TypedView as Layout, VALUES_BYTES, VALUES_OFFSET, type WriteMode,
+} from '../generated/abi.ts';
+import type { Core, CoreExports } from './core.ts';
 
-/* eslint-disable */
-const U32 = 4;
-/** A slot without records, for all views of a core that were released. */
-const EMPTY = new WeakMap<Core, number>();
+const U32_SHIFT = 2;
+const STATUS = Layout.status >>> U32_SHIFT;
+const NEXT = Layout.next >>> U32_SHIFT;
+/** Most values that one call of `gather` may be asked for. */
+export const VALUES_MAX = VALUES_BYTES / 8;
+/** Most indices that one call of `select` finds. */
+export const INDICES_MAX = VALUES_BYTES / 4;
 
-export interface TypedViewFields {
-  readonly base: number; readonly stride: number; readonly countAt: number; readonly first: number;
-  readonly limit: number; readonly room: number; readonly mode: WriteMode; readonly strict: boolean;
+/** The part of a file that is mapped. */
+export interface MappedRange {
+  /** Address of the first record that is mapped, a multiple of 8. */
+  readonly base: number;
+  /** Its index. */
+  readonly first: number;
+  /** Records from there on that are there and mapped. */
+  readonly limit: number;
+  /** Records from there on that the mapped range has room for. */
+  readonly room: number;
 }
 
-interface Exports { [name: string]: (...args: any[]) => any }
+/** What the host knows when it maps records. */
+export interface TypedViewFields extends MappedRange {
+  /** Bytes of a record, a multiple of 8. */
+  readonly stride: number;
+  /** Address of the live count, a multiple of 8. */
+  readonly countAt: number;
+  readonly mode: WriteMode;
+  /** Whether the processor may reorder stores. */
+  readonly strict: boolean;
+}
 
 export class TypedView {
   readonly core: Core;
-  at: number;
-  private readonly exports: Exports;
+  /** Address of the slot. */
+  private at: number;
+  private readonly exports: CoreExports;
   private readonly words: Int32Array;
+
   constructor(core: Core, fields: TypedViewFields) {
     this.core = core;
-    this.exports = core.exports as unknown as Exports;
+    this.exports = core.exports;
     this.words = core.memory.words;
     this.at = core.takeSlot();
-    for (const [name, value] of Object.entries(fields)) this.put((Layout as any)[name], Number(value));
+    this.put(Layout.stride, fields.stride);
+    this.put(Layout.countAt, fields.countAt);
+    this.put(Layout.strict, fields.strict ? 1 : 0);
+    this.mode = fields.mode;
+    this.moveTo(fields);
   }
-  private put(offset: number, value: number) { this.words[(this.at + offset) / U32] = value; }
-  private take(offset: number) { return this.words[(this.at + offset) / U32]! >>> 0; }
-  get first() { return this.take(Layout.first); }
-  get limit() { return this.take(Layout.limit); }
-  get room() { return this.take(Layout.room); }
-  moveTo({ base, first, limit, room }: { base: number; first: number; limit: number; room: number }) {
-    this.put(Layout.base, base); this.put(Layout.first, first); this.put(Layout.limit, limit); this.put(Layout.room, room);
+
+  private put(offset: number, value: number): void {
+    this.words[(this.at + offset) >>> U32_SHIFT] = value;
   }
-  set mode(value: number) { this.put(Layout.mode, value); }
-  /** From here on there are no records, whoever has the slot next. */
-  release() {
-    const empty = EMPTY.get(this.core) ?? this.core.takeSlot();
-    EMPTY.set(this.core, empty);
-    if (this.at !== empty) this.core.releaseSlot(this.at);
-    this.at = empty;
+
+  private word(offset: number): number {
+    return this.words[(this.at + offset) >>> U32_SHIFT]! >>> 0;
   }
+
+  /** Index of the first record that is mapped. */
+  get first(): number { return this.word(Layout.first); }
+  /** Records from `first` on that are there and mapped. */
+  get limit(): number { return this.word(Layout.limit); }
+  /** Records from `first` on that there is room for. */
+  get room(): number { return this.word(Layout.room); }
+
+  /** How records are written from now on. */
+  set mode(mode: WriteMode) {
+    this.put(Layout.mode, mode);
+  }
+
+  /** Shows another part of the file, or more of it. */
+  moveTo({ base, first, limit, room }: MappedRange): void {
+    this.put(Layout.base, base);
+    this.put(Layout.first, first);
+    this.put(Layout.limit, limit);
+    this.put(Layout.room, room);
+  }
+
+  /** Gives the slot back. Idempotent. */
+  release(): void {
+    const { core } = this;
+    if (this.at === core.emptySlot) return;
+    core.releaseSlot(this.at);
+    this.at = core.emptySlot;
+  }
+
+  /** Why a getter has answered with NaN or 0, or a column has ended early; `Ok` where that is what is there. Once. */
   takeStatus(): number {
-    const at = (this.at + Layout.status) / U32; const status = this.words[at]!;
-    this.words[at] = Status.Ok; return status;
+    const at = (this.at >>> U32_SHIFT) + STATUS;
+    const status = this.words[at]!;
+    this.words[at] = Status.Ok;
+    return status;
   }
-  refreshLimit(): number { return this.exports['refreshLimit']!(this.at); }
-  getBool(i: number, o: number): number { return this.exports['getBool']!(this.at, i, o); }
-  getI8(i: number, o: number): number { return this.exports['getI8']!(this.at, i, o); }
-  getU8(i: number, o: number): number { return this.exports['getU8']!(this.at, i, o); }
-  getI16(i: number, o: number): number { return this.exports['getI16']!(this.at, i, o); }
-  getU16(i: number, o: number): number { return this.exports['getU16']!(this.at, i, o); }
-  getI32(i: number, o: number): number { return this.exports['getI32']!(this.at, i, o); }
-  getU32(i: number, o: number): number { return this.exports['getU32']!(this.at, i, o); }
-  getF32(i: number, o: number): number { return this.exports['getF32']!(this.at, i, o); }
-  getF64(i: number, o: number): number { return this.exports['getF64']!(this.at, i, o); }
-  getI64(i: number, o: number): bigint { return this.exports['getI64']!(this.at, i, o); }
-  getI64Number(i: number, o: number): number { return this.exports['getI64Number']!(this.at, i, o); }
-  getU64Number(i: number, o: number): number { return this.exports['getU64Number']!(this.at, i, o); }
-  set8(i: number, o: number, v: number): number { return this.exports['set8']!(this.at, i, o, v); }
-  set16(i: number, o: number, v: number): number { return this.exports['set16']!(this.at, i, o, v); }
-  set32(i: number, o: number, v: number): number { return this.exports['set32']!(this.at, i, o, v); }
-  set64(i: number, o: number, v: bigint): number { return this.exports['set64']!(this.at, i, o, v); }
-  set64Number(i: number, o: number, v: number): number { return this.exports['set64Number']!(this.at, i, o, v); }
-  setF32(i: number, o: number, v: number): number { return this.exports['setF32']!(this.at, i, o, v); }
-  setF64(i: number, o: number, v: number): number { return this.exports['setF64']!(this.at, i, o, v); }
-  readRow(i: number): number { return this.exports['readRow']!(this.at, i, SCRATCH_OFFSET); }
-  writeRow(i: number): number { return this.exports['writeRow']!(this.at, i, SCRATCH_OFFSET); }
-  appendRow(useRow: boolean): number { return this.exports['appendRow']!(this.at, useRow ? SCRATCH_OFFSET : 0); }
-  patchRow(i: number): number {
-    return this.exports['patchRow']!(this.at, i, SCRATCH_OFFSET, SCRATCH_OFFSET + TYPED_STRIDE_MAX);
+
+  /** Takes notice of records that others have appended; returns `limit`. */
+  refreshLimit(): number { return this.exports.refreshLimit(this.at); }
+
+  /** 0 or 1; NaN with a status otherwise. */
+  getBool(index: number, offset: number): number { return this.exports.getBool(this.at, index, offset); }
+  /** The value, or NaN with a status; so do all that return numbers. */
+  getI8(index: number, offset: number): number { return this.exports.getI8(this.at, index, offset); }
+  getU8(index: number, offset: number): number { return this.exports.getU8(this.at, index, offset); }
+  getI16(index: number, offset: number): number { return this.exports.getI16(this.at, index, offset); }
+  getU16(index: number, offset: number): number { return this.exports.getU16(this.at, index, offset); }
+  getI32(index: number, offset: number): number { return this.exports.getI32(this.at, index, offset); }
+  getU32(index: number, offset: number): number { return this.exports.getU32(this.at, index, offset); }
+  getF32(index: number, offset: number): number { return this.exports.getF32(this.at, index, offset); }
+  getF64(index: number, offset: number): number { return this.exports.getF64(this.at, index, offset); }
+  getI64Number(index: number, offset: number): number { return this.exports.getI64Number(this.at, index, offset); }
+  getU64Number(index: number, offset: number): number { return this.exports.getU64Number(this.at, index, offset); }
+  /** The 64 bits as a signed integer, or 0 with a status. */
+  getI64(index: number, offset: number): bigint { return this.exports.getI64(this.at, index, offset); }
+
+  /** Returns a `Status`; so do all setters. */
+  set8(index: number, offset: number, value: number): number {
+    return this.exports.set8(this.at, index, offset, value);
   }
-  getBytes(i: number, o: number, bound: number): number {
-    const status = this.readRow(i);
-    if (status !== 0) return status;
-    const { bytes } = this.core.memory;
-    const length = this.core.memory.unsigned[(SCRATCH_OFFSET + o) / 4]!;
-    if (length > bound) return Status.BadValue;
-    bytes.copyWithin(SCRATCH_OFFSET, SCRATCH_OFFSET + o + 4, SCRATCH_OFFSET + o + 4 + length);
-    return length;
+
+  set16(index: number, offset: number, value: number): number {
+    return this.exports.set16(this.at, index, offset, value);
   }
-  setBytes(i: number, o: number, bound: number, length: number): number {
-    const { bytes } = this.core.memory;
-    const text = bytes.slice(SCRATCH_OFFSET, SCRATCH_OFFSET + length);
-    const mask = SCRATCH_OFFSET + TYPED_STRIDE_MAX;
-    bytes.fill(0, mask, mask + TYPED_STRIDE_MAX);
-    bytes.fill(255, mask + o, mask + o + 4 + bound);
-    bytes.fill(0, SCRATCH_OFFSET + o + 4, SCRATCH_OFFSET + o + 4 + bound);
-    this.core.memory.unsigned[(SCRATCH_OFFSET + o) / 4] = length;
-    bytes.set(text, SCRATCH_OFFSET + o + 4);
-    return this.patchRow(i);
+
+  set32(index: number, offset: number, value: number): number {
+    return this.exports.set32(this.at, index, offset, value);
   }
+
+  set64(index: number, offset: number, value: bigint): number {
+    return this.exports.set64(this.at, index, offset, value);
+  }
+
+  /** `value` is an integer from -2^53 + 1 to 2^53 - 1. */
+  set64Number(index: number, offset: number, value: number): number {
+    return this.exports.set64Number(this.at, index, offset, value);
+  }
+
+  setF32(index: number, offset: number, value: number): number {
+    return this.exports.setF32(this.at, index, offset, value);
+  }
+
+  setF64(index: number, offset: number, value: number): number {
+    return this.exports.setF64(this.at, index, offset, value);
+  }
+
+  /** Copies a field to the row; returns its length or a status. Up to 7 bytes behind it are changed too. */
+  getBytes(index: number, offset: number, bound: number): number {
+    return this.exports.getBytes(this.at, index, offset, bound, ROW_OFFSET);
+  }
+
+  /** Replaces a field by the first `length` bytes of the row; `BadValue` where they are more than `bound`. */
+  setBytes(index: number, offset: number, bound: number, length: number): number {
+    return this.exports.setBytes(this.at, index, offset, bound, ROW_OFFSET, length);
+  }
+
+  /** Copies a record to the row, in one state; returns a status. */
+  readRow(index: number): number { return this.exports.readRow(this.at, index, ROW_OFFSET); }
+
+  /** Replaces a record by the row, as one change; returns a status. */
+  writeRow(index: number): number { return this.exports.writeRow(this.at, index, ROW_OFFSET); }
+
+  /** Replaces the bits of a record that are set in the mask by those of the row, as one change; returns a status. */
+  patchRow(index: number): number { return this.exports.patchRow(this.at, index, ROW_OFFSET, MASK_OFFSET); }
+
+  /** Appends the row, or a record of zeros; returns its index or a status. */
+  appendRow(useRow: boolean): number { return this.exports.appendRow(this.at, useRow ? ROW_OFFSET : 0); }
+
+  /** Adds the values of `count` records from `from` on to `start`, as far as `next`. */
+  sum(type: FieldType, offset: number, from: number, count: number, start: number): number {
+    return this.exports.sumColumn(this.at, type, offset, from, count, start);
+  }
+
+  /** The least of `start` and those values, as far as `next`. */
+  min(type: FieldType, offset: number, from: number, count: number, start: number): number {
+    return this.exports.minColumn(this.at, type, offset, from, count, start);
+  }
+
+  /** The greatest of `start` and those values, as far as `next`. */
+  max(type: FieldType, offset: number, from: number, count: number, start: number): number {
+    return this.exports.maxColumn(this.at, type, offset, from, count, start);
+  }
+
+  /** How many of those values compare with `other` in one of the wanted ways, a set of `Outcome`s, as far as `next`. */
+  count(type: FieldType, offset: number, from: number, count: number, wanted: number, other: number): number {
+    return this.exports.selectColumn(this.at, type, offset, from, count, wanted, other, 0, count);
+  }
+
+  /** Leaves the indices of those at `VALUES_OFFSET`, at most `INDICES_MAX`, as far as `next`; returns how many. */
+  select(type: FieldType, offset: number, from: number, count: number, wanted: number, other: number): number {
+    return this.exports.selectColumn(
+      this.at, type, offset, from, count, wanted, other, VALUES_OFFSET, INDICES_MAX);
+  }
+
+  /** Leaves the values of up to `VALUES_MAX` records at `VALUES_OFFSET`, as far as `next`; returns how many. */
+  gather(type: FieldType, offset: number, from: number, count: number): number {
+    return this.exports.gatherColumn(this.at, type, offset, from, Math.min(count, VALUES_MAX), VALUES_OFFSET);
+  }
+
+  /** Index of the first record that the last call on a column has left out: where to go on. */
+  get next(): number { return this.words[(this.at >>> U32_SHIFT) + NEXT]! >>> 0; }
 }

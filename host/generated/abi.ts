@@ -101,6 +101,18 @@ export const SCRATCH_OFFSET = 262144;
 /** Bytes of the scratch area. */
 export const SCRATCH_BYTES = 262144;
 
+/** Where a row lies, in the scratch area: the image of one typed record, or the bytes of one of its fields. */
+export const ROW_OFFSET = 262144;
+
+/** Where the mask of a row lies: which of its bits are meant. */
+export const MASK_OFFSET = 327680;
+
+/** Where a column's values or indices lie, in the scratch area. */
+export const VALUES_OFFSET = 393216;
+
+/** Bytes of that part. */
+export const VALUES_BYTES = 131072;
+
 /** Where the slots for the views of open segments begin; they end at `STAGE_OFFSET`. */
 export const SLOTS_OFFSET = 524288;
 
@@ -585,8 +597,9 @@ export const FieldSlot = {
 } as const;
 
 /**
- * A mapped range of records, in a slot of the static area for as long as it is mapped. The host fills it; nothing
- * outside of [first, first + limit) is ever touched.
+ * A mapped range of records, in a slot of the static area for as long as it is mapped. The host fills it; no record
+ * outside of [first, first + limit) is ever touched, but for the next one, which an append fills within `room`. Indices
+ * fit into 31 bits: so does first + room.
  */
 export const TypedView = {
   /** u32. Address of the record `first`, a multiple of 8. */
@@ -605,10 +618,15 @@ export const TypedView = {
   mode: 24,
   /** u32. Whether the processor may reorder stores, so that each field is stored atomically. */
   strict: 28,
-  /** i32. Why the last call that answered with NaN did so: a `Status`. */
+  /**
+   * i32. Why the last call could not give all that it was asked for: a `Status`. It stays until the host has set it
+   * back.
+   */
   status: 32,
+  /** u32. Index of the first record that the last call on a column has left out. */
+  next: 36,
   /** Bytes of the whole structure. */
-  BYTES: 36,
+  BYTES: 40,
 } as const;
 
 /** How writers take a record. */
@@ -621,6 +639,16 @@ export const WriteMode = {
   Many: 2,
 } as const;
 export type WriteMode = (typeof WriteMode)[keyof typeof WriteMode];
+
+/** What a value of a column may be beside another: bits of a set. */
+export const Outcome = {
+  Less: 1,
+  Equal: 2,
+  Greater: 4,
+  /** One of both is NaN. */
+  Unordered: 8,
+} as const;
+export type Outcome = (typeof Outcome)[keyof typeof Outcome];
 
 /** Little-endian ASCII "MMFG". */
 export const MMFG_MAGIC = 0x47464d4d;

@@ -5,7 +5,7 @@
  * A store that was closed, or may not be written, needs no check here: its view has no records, or is read-only.
  */
 import type { TypedView } from '../core/typed-view.ts';
-import { SCRATCH_OFFSET } from '../generated/abi.ts';
+import { ROW_OFFSET } from '../generated/abi.ts';
 import { writeUtf8 } from '../log/utf8.ts';
 import type { Answers } from './answers.ts';
 import type { PlacedField } from './layout.ts';
@@ -288,7 +288,7 @@ class TextAccessor extends Accessor<string> {
   get(index: number): string {
     if (!isIndex(index)) refuseIndex(index);
     const length = this.view.getBytes(index, this.offset, this.max);
-    if (length >= 0) return this.texts.decode(SCRATCH_OFFSET, length);
+    if (length >= 0) return this.texts.decode(ROW_OFFSET, length);
     this.answers.settle(length, index, this.name);
     return this.get(index);
   }
@@ -301,7 +301,7 @@ class TextAccessor extends Accessor<string> {
   }
 
   private encode(value: string): number {
-    return encodeText(this.bytes, SCRATCH_OFFSET, value, this.name, this.max);
+    return encodeText(this.bytes, ROW_OFFSET, value, this.name, this.max);
   }
 }
 
@@ -318,7 +318,7 @@ class BytesAccessor extends Accessor<Uint8Array> {
   get(index: number): Uint8Array {
     if (!isIndex(index)) refuseIndex(index);
     const length = this.view.getBytes(index, this.offset, this.max);
-    if (length >= 0) return this.bytes.slice(SCRATCH_OFFSET, SCRATCH_OFFSET + length);
+    if (length >= 0) return this.bytes.slice(ROW_OFFSET, ROW_OFFSET + length);
     this.answers.settle(length, index, this.name);
     return this.get(index);
   }
@@ -327,7 +327,7 @@ class BytesAccessor extends Accessor<Uint8Array> {
     if (!isIndex(index)) refuseIndex(index);
     if (!(value instanceof Uint8Array)) refuse(this.name, ValueType.Bytes, value);
     if (value.length > this.max) refuseLength(this.name, value.length, this.max);
-    this.bytes.set(value, SCRATCH_OFFSET);
+    this.bytes.set(value, ROW_OFFSET);
     const status = this.view.setBytes(index, this.offset, this.max, value.length);
     if (status !== 0) this.repeat(status, index, value);
   }

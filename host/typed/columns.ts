@@ -2,9 +2,13 @@
  * Columns: the numbers of one field over many records. Each record is read in one state; the column as a whole is not a
  * snapshot where others write meanwhile.
  */
+import { VALUES_MAX } from '../core/typed-view.ts';
 import { outOfRange, wrongType } from '../errors/varve-error.ts';
-import type { FieldAccessor } from './access.ts';
-import type { Fields, RecordOf } from './schema.ts';
+import { Outcome, Status, VALUES_OFFSET, type FieldType } from '../generated/abi.ts';
+import type { Answers } from './answers.ts';
+import type { PlacedField } from './layout.ts';
+import { TYPE_NUMBERS, type Fields, type RecordOf } from './schema.ts';
+import type { TypedFile } from './typed-file.ts';
 
 /** Names of the fields that have numbers. */
 export type NumericFields<F extends Fields> = {
@@ -20,88 +24,120 @@ export interface ColumnRange {
 /** How `count` and `where` compare. NaN is not equal to itself, and neither less nor greater than anything. */
 export type Comparison = '=' | '!=' | '<' | '<=' | '>' | '>=';
 
-const COMPARISONS: Readonly<Record<Comparison, (a: number, b: number) => boolean>> = {
-  '=': (a, b) => a === b, '!=': (a, b) => a !== b, '<': (a, b) => a < b, '<=': (a, b) => a <= b, '>': (a, b) => a > b,
-  '>=': (a, b) => a >= b,
+const { Less, Equal, Greater, Unordered } = Outcome;
+/** What a value may be, seen from the other one, to be counted. */
+const WANTED: Readonly<Record<Comparison, number>> = {
+  '=': Equal, '!=': Less | Greater | Unordered, '<': Less, '<=': Less | Equal, '>': Greater, '>=': Greater | Equal,
 };
 
-/** One field's numbers. All methods throw ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_OUT_OF_RANGE and what `get` throws. */
+/** One field's numbers. All methods throw ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_CONTENTION and ERR_VARVE_CLOSED. */
 export class Column {
   readonly name: string;
-  private readonly accessor: FieldAccessor<unknown>;
-  private readonly length: () => number;
+  private readonly file: TypedFile;
+  private readonly answers: Answers;
+  private readonly type: FieldType;
+  private readonly offset: number;
 
-  constructor(accessor: FieldAccessor<unknown>, length: () => number) {
-    this.name = accessor.name;
-    this.accessor = accessor;
-    this.length = length;
+  constructor(file: TypedFile, answers: Answers, { name, type, offset }: PlacedField) {
+    this.name = name;
+    this.file = file;
+    this.answers = answers;
+    this.type = TYPE_NUMBERS[type];
+    this.offset = offset;
   }
 
   /** Their sum, added up in order; 0 of none. */
   sum(range?: ColumnRange): number {
+    const { view } = this.file;
     let sum = 0;
-    this.visit(range, (value) => { sum += value; });
+    this.walk(range, (from, count) => { sum = view.sum(this.type, this.offset, from, count, sum); });
     return sum;
   }
 
   /** The least; NaN where one of them is, `Infinity` of none, as `Math.min`. */
   min(range?: ColumnRange): number {
+    const { view } = this.file;
     let least = Infinity;
-    this.visit(range, (value) => { least = Math.min(least, value); });
+    this.walk(range, (from, count) => { least = view.min(this.type, this.offset, from, count, least); });
     return least;
   }
 
   /** The greatest; NaN where one of them is, `-Infinity` of none, as `Math.max`. */
   max(range?: ColumnRange): number {
+    const { view } = this.file;
     let most = -Infinity;
-    this.visit(range, (value) => { most = Math.max(most, value); });
+    this.walk(range, (from, count) => { most = view.max(this.type, this.offset, from, count, most); });
     return most;
   }
 
   /** Their sum divided by their number; NaN of none. */
   mean(range?: ColumnRange): number {
-    const { from, to } = this.bounds(range);
-    return this.sum({ from, to }) / (to + 1 - from);
+    const bounds = this.bounds(range);
+    return this.sum(bounds) / (bounds.to + 1 - bounds.from);
   }
 
   /** How many compare so with a value. */
   count(comparison: Comparison, value: number, range?: ColumnRange): number {
-    return this.where(comparison, value, range).length;
+    const wanted = wantedOf(comparison, value);
+    const { view } = this.file;
+    let found = 0;
+    this.walk(range, (from, count) => { found += view.count(this.type, this.offset, from, count, wanted, value); });
+    return found;
   }
 
   /** The indices of those that compare so with a value, ascending. */
   where(comparison: Comparison, value: number, range?: ColumnRange): Uint32Array {
-    if (typeof value !== 'number') throw wrongType('value', 'a number', value);
-    if (!Object.hasOwn(COMPARISONS, comparison)) {
-      throw outOfRange('comparison', Object.keys(COMPARISONS).join(', '), comparison);
-    }
-    const holds = COMPARISONS[comparison];
-    const { from, to } = this.bounds(range);
-    const found = new Uint32Array(Math.max(to + 1 - from, 0));
-    let count = 0;
-    this.visit({ from, to }, (number, index) => {
-      if (holds(number, value)) found[count++] = index;
+    const wanted = wantedOf(comparison, value);
+    const { view } = this.file;
+    const { unsigned } = view.core.memory;
+    const parts: Uint32Array[] = [];
+    this.walk(range, (from, count) => {
+      const found = view.select(this.type, this.offset, from, count, wanted, value);
+      parts.push(unsigned.slice(VALUES_OFFSET / 4, VALUES_OFFSET / 4 + found));
     });
-    return found.slice(0, count);
+    const all = new Uint32Array(parts.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const part of parts) {
+      all.set(part, at);
+      at += part.length;
+    }
+    return all;
   }
 
   /** All of them, copied. */
   toFloat64Array(range?: ColumnRange): Float64Array {
-    const { from, to } = this.bounds(range);
-    const values = new Float64Array(Math.max(to + 1 - from, 0));
-    this.visit({ from, to }, (value, index) => { values[index - from] = value; });
+    const { view } = this.file;
+    const { doubles } = view.core.memory;
+    const bounds = this.bounds(range);
+    const values = new Float64Array(bounds.to + 1 - bounds.from);
+    this.walk(bounds, (from, count) => {
+      const found = view.gather(this.type, this.offset, from, Math.min(count, VALUES_MAX));
+      values.set(doubles.subarray(VALUES_OFFSET / 8, VALUES_OFFSET / 8 + found), from - bounds.from);
+    });
     return values;
   }
 
-  private visit(range: ColumnRange | undefined, visit: (value: number, index: number) => void): void {
+  /** Calls `look` for what is mapped of a range, and on from where it came to, until it came to the end. */
+  private walk(range: ColumnRange | undefined, look: (from: number, count: number) => void): void {
     const { from, to } = this.bounds(range);
-    const { accessor } = this;
-    for (let index = from; index <= to; index++) visit(Number(accessor.get(index)), index);
+    const { view } = this.file;
+    let next = from;
+    while (next <= to) {
+      const mapped = view.first + view.limit - next;
+      if (next < view.first || mapped <= 0) {
+        this.answers.settle(Status.OutOfRange, next, this.name);
+        continue;
+      }
+      look(next, Math.min(to + 1 - next, mapped));
+      next = view.next;
+      const status = view.takeStatus();
+      if (status !== Status.Ok) this.answers.settle(status, next, this.name);
+    }
   }
 
   private bounds(range: ColumnRange = {}): { readonly from: number; readonly to: number } {
     if (typeof range !== 'object' || range === null) throw wrongType('range', '{ from, to }', range);
-    const last = this.length() - 1;
+    const last = this.answers.length() - 1;
     const { from = 0, to = last } = range;
     for (const [name, value] of [['range.from', from], ['range.to', to]] as const) {
       if (typeof value !== 'number') throw wrongType(name, 'a number', value);
@@ -114,4 +150,10 @@ export class Column {
     }
     return { from, to };
   }
+}
+
+function wantedOf(comparison: Comparison, value: number): number {
+  if (typeof value !== 'number') throw wrongType('value', 'a number', value);
+  if (!Object.hasOwn(WANTED, comparison)) throw outOfRange('comparison', Object.keys(WANTED).join(', '), comparison);
+  return WANTED[comparison];
 }

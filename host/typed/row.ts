@@ -3,7 +3,7 @@
  * Its fields stand at the offsets that they have in the file. What is in it holds until the next call that uses it.
  */
 import type { CoreMemory } from '../core/memory.ts';
-import { SCRATCH_OFFSET, Status, TYPED_STRIDE_MAX } from '../generated/abi.ts';
+import { MASK_OFFSET, ROW_OFFSET, Status, TYPED_STRIDE_MAX } from '../generated/abi.ts';
 import { encodeText, valueTypeOf } from './access.ts';
 import type { Answers } from './answers.ts';
 import type { PlacedField } from './layout.ts';
@@ -65,17 +65,17 @@ export class Row {
     this.answers = answers;
     this.memory = memory;
     this.texts = texts;
-    this.i8 = new Int8Array(buffer, SCRATCH_OFFSET, TYPED_STRIDE_MAX);
-    this.u8 = new Uint8Array(buffer, SCRATCH_OFFSET, TYPED_STRIDE_MAX);
-    this.i16 = new Int16Array(buffer, SCRATCH_OFFSET, TYPED_STRIDE_MAX / 2);
-    this.u16 = new Uint16Array(buffer, SCRATCH_OFFSET, TYPED_STRIDE_MAX / 2);
-    this.i32 = new Int32Array(buffer, SCRATCH_OFFSET, TYPED_STRIDE_MAX / 4);
-    this.u32 = new Uint32Array(buffer, SCRATCH_OFFSET, TYPED_STRIDE_MAX / 4);
-    this.i64 = new BigInt64Array(buffer, SCRATCH_OFFSET, TYPED_STRIDE_MAX / 8);
-    this.u64 = new BigUint64Array(buffer, SCRATCH_OFFSET, TYPED_STRIDE_MAX / 8);
-    this.f32 = new Float32Array(buffer, SCRATCH_OFFSET, TYPED_STRIDE_MAX / 4);
-    this.f64 = new Float64Array(buffer, SCRATCH_OFFSET, TYPED_STRIDE_MAX / 8);
-    this.mask = new Uint8Array(buffer, SCRATCH_OFFSET + TYPED_STRIDE_MAX, TYPED_STRIDE_MAX);
+    this.i8 = new Int8Array(buffer, ROW_OFFSET, TYPED_STRIDE_MAX);
+    this.u8 = new Uint8Array(buffer, ROW_OFFSET, TYPED_STRIDE_MAX);
+    this.i16 = new Int16Array(buffer, ROW_OFFSET, TYPED_STRIDE_MAX / 2);
+    this.u16 = new Uint16Array(buffer, ROW_OFFSET, TYPED_STRIDE_MAX / 2);
+    this.i32 = new Int32Array(buffer, ROW_OFFSET, TYPED_STRIDE_MAX / 4);
+    this.u32 = new Uint32Array(buffer, ROW_OFFSET, TYPED_STRIDE_MAX / 4);
+    this.i64 = new BigInt64Array(buffer, ROW_OFFSET, TYPED_STRIDE_MAX / 8);
+    this.u64 = new BigUint64Array(buffer, ROW_OFFSET, TYPED_STRIDE_MAX / 8);
+    this.f32 = new Float32Array(buffer, ROW_OFFSET, TYPED_STRIDE_MAX / 4);
+    this.f64 = new Float64Array(buffer, ROW_OFFSET, TYPED_STRIDE_MAX / 8);
+    this.mask = new Uint8Array(buffer, MASK_OFFSET, TYPED_STRIDE_MAX);
   }
 
   /** Puts zeros where fields leave bytes between them, and behind text, so that no byte of another record stays. */
@@ -126,7 +126,7 @@ export class Row {
     const length = this.u32[at]!;
     if (length > max) this.answers.settle(Status.BadValue, index, name);
     const from = offset + LENGTH_BYTES;
-    return type === Str ? this.texts.decode(SCRATCH_OFFSET + from, length) : this.u8.slice(from, from + length);
+    return type === Str ? this.texts.decode(ROW_OFFSET + from, length) : this.u8.slice(from, from + length);
   }
 
   /** Puts a value into its field. Throws where the field does not take it. */
@@ -199,7 +199,7 @@ export class Row {
     const from = offset + LENGTH_BYTES;
     if (type === Str) {
       if (typeof value !== 'string') refuse(name, type, value);
-      this.u32[at] = encodeText(this.memory.bytes, SCRATCH_OFFSET + from, value, name, max);
+      this.u32[at] = encodeText(this.memory.bytes, ROW_OFFSET + from, value, name, max);
       return;
     }
     if (!(value instanceof Uint8Array)) refuse(name, type, value);

@@ -213,9 +213,9 @@ export class TypedStore<F extends Fields = Fields> {
    */
   column(name: NumericFields<F>): Column {
     if (typeof name !== 'string') throw wrongType('name', 'the name of a field', name);
-    const accessor = Object.hasOwn(this.fields, name) ? this.fields[name] : undefined;
-    if (accessor === undefined || NOT_NUMBERS.has(accessor.type)) throw outOfRange('name', 'a field of numbers', name);
-    return new Column(accessor, () => this.length);
+    const field = this.file.layout.fields.find((one) => one.name === name);
+    if (field === undefined || NOT_NUMBERS.has(field.type)) throw outOfRange('name', 'a field of numbers', name);
+    return new Column(this.file, this.answers, field);
   }
 
   /**
