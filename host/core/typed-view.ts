@@ -3,8 +3,8 @@
  * One method for each function of the core; nothing else calls those.
  *
  * Indices are integers from 0 to 2^31 - 1 and offsets those of the layout: callers see to it, because what is no index
- * would be taken for another one. Rows and bytes stand at `ROW_OFFSET`, the mask of a patch at `MASK_OFFSET`, the values
- * and indices of columns at `VALUES_OFFSET`, all valid until the next call.
+ * would be taken for another one. Rows and bytes stand at `ROW_OFFSET`, the mask of a patch at `MASK_OFFSET`, the
+ * values and indices of columns at `VALUES_OFFSET`, all valid until the next call.
  *
  * A view that was released may be called still: it has no records, and is for reading.
  */

@@ -1,6 +1,6 @@
 /**
- * Many writers of one typed store, as processes: no update of one field takes another's away, no record is ever seen half
- * written, and no append is lost.
+ * Many writers of one typed store, as processes: no update of one field takes another's away, no record is ever seen
+ * half written, and no append is lost.
  */
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { TypedStore } from '../../host/typed/typed-store.ts';

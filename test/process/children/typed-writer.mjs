@@ -1,6 +1,7 @@
 /**
- * One of many writers of a typed store, in a process of its own: it updates a field of the first record that nobody else
- * changes and looks whether it stayed, sets whole records whose fields belong together, and looks whether any was torn.
+ * One of many writers of a typed store, in a process of its own: it updates a field of the first record that nobody
+ * else changes and looks whether it stayed, sets whole records whose fields belong together, and looks whether any was
+ * torn.
  *
  * Arguments: path, the name of its own field, how many rounds.
  */
