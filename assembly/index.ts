@@ -10,8 +10,8 @@ export { endOfBytes } from './mem/bytes';
 export { append, appendBatch, commit, publishBatch, sealBatch } from './record/append';
 export { layoutFields } from './schema/layout';
 export {
-  getBool, getF32, getF64, getI16, getI32, getI64, getI64Number, getI8, getU16, getU32, getU64Number, getU8, set16, set32,
-  set64, set64Number, set8, setF32, setF64,
+  getBool, getF32, getF64, getI16, getI32, getI64, getI64Number, getI8, getU16, getU32, getU64Number, getU8, set16,
+  set32, set64, set64Number, set8, setF32, setF64,
 } from './sync/fields';
 export { checkTyped, checkTypedWriter, raiseWord, sealTyped, sealTypedWriter } from './sync/header';
 export { clearWords, resetNext } from './sync/recover';

@@ -75,7 +75,7 @@ export class TypedView {
   mode: u32;
   /** Whether the processor may reorder stores, so that each field is stored atomically. */
   strict: u32;
-  /** Why the last call could not give all that it was asked for: a `Status`. It stays until the host has set it back. */
+  /** Why a call could not give all that it was asked for: a `Status`. It stays until the host has set it back. */
   status: i32;
   /** Index of the first record that the last call on a column has left out. */
   next: u32;

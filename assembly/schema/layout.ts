@@ -24,7 +24,7 @@ function bytesOf(type: i32): u32 {
  * Gives each field its place.
  *
  * @param fields address of `count` field slots with type and bound
- * @returns the stride, or `BadSchema` where a type or a bound is none, or `OutOfRange` where the record would be too long
+ * @returns the stride, or `BadSchema` where a type or a bound is none, or `OutOfRange` where the record is too long
  * Reads and writes: [fields, fields + 16 * count).
  */
 export function layoutFields(fields: usize, count: u32): i32 {

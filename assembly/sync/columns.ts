@@ -3,11 +3,11 @@
  * snapshot. 64-bit integers take part as the nearest numbers, booleans as 0 and 1.
  *
  * Every function goes as far as it can and returns what it has so far. `next` of the view says which record it has not
- * looked at, so that the host can go on there; where that is not the end of the range, `status` says why. Both results
- * are so the same as those of one call, also for sums of floats, which depend on the order.
+ * looked at, so that the host can go on there; where it ended early because of that record, `status` says why. Parts
+ * give the same result as one call, also for sums of floats, which depend on the order.
  *
- * There is no SIMD here: each value stands behind a stamp of its own, most often in a cache line of its own, and vectors
- * can neither gather nor load atomically.
+ * There is no SIMD here: each value stands behind a stamp of its own, most often in a cache line of its own, and
+ * vectors can neither gather nor load atomically.
  */
 import { FieldType, SEQLOCK_SPINS_MAX } from '../abi/field';
 import { Status } from '../abi/status';

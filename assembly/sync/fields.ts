@@ -1,9 +1,9 @@
 /**
  * Reading and writing single fields of typed records: one bounds check, the seqlock inside, one call.
  *
- * What a getter of numbers cannot give it answers with NaN, and what a getter of 64-bit integers cannot give with 0; the
- * reason is the view's `status` then. The status is `Ok` where NaN or 0 is the value itself: the host sets it back when
- * it has looked. Setters return a `Status`. Offsets are the host's, from `layoutFields`.
+ * What a getter of numbers cannot give it answers with NaN, and what a getter of 64-bit integers cannot give with 0;
+ * the reason is the view's `status` then. The status is `Ok` where NaN or 0 is the value itself: the host sets it back
+ * when it has looked, before it calls again. Setters return a `Status`. Offsets are the host's, from `layoutFields`.
  */
 import { SEQLOCK_SPINS_MAX } from '../abi/field';
 import { Status } from '../abi/status';
@@ -20,40 +20,59 @@ function refuse(view: TypedView, status: Status): f64 {
 }
 
 /**
- * Reads a field as the unsigned integer of its width, until it is stable.
+ * Reads a field as the unsigned integer of its width, in one state of its record.
  *
  * @returns the bits; where `view.status` is not `Ok` afterwards, 0
  */
 @inline
 function bitsOf<U>(view: TypedView, index: u32, offset: u32): U {
   const at = recordAt(view, index);
-  if (at == 0) {
-    view.status = Status.OutOfRange;
-    return <U>0;
-  }
-  for (let spin: u32 = 0; spin < SEQLOCK_SPINS_MAX; spin++) {
+  if (at != 0) {
     const stamp = stampOf(at);
-    const bits = atomic.load<U>(at + offset);
+    const bits: U = atomic.load<U>(at + offset);
     if (isStable(at, stamp)) return bits;
   }
-  view.status = Status.Contention;
-  return <U>0;
+  return <U>laterWord(view, index, offset);
 }
 
 /** Reads a number of type `T`, as wide as the unsigned integer `U`. */
 @inline
 function get<T, U>(view: TypedView, index: u32, offset: u32): f64 {
   const at = recordAt(view, index);
-  if (at == 0) return refuse(view, Status.OutOfRange);
-  for (let spin: u32 = 0; spin < SEQLOCK_SPINS_MAX; spin++) {
+  if (at != 0) {
     const stamp = stampOf(at);
-    const bits = atomic.load<U>(at + offset);
-    if (isStable(at, stamp)) {
-      if (isFloat<T>()) return <f64>reinterpret<T>(bits);
-      return <f64><T>bits;
-    }
+    const bits: U = atomic.load<U>(at + offset);
+    if (isStable(at, stamp)) return numberOf<T, U>(bits);
   }
-  return refuse(view, Status.Contention);
+  const later = <U>laterWord(view, index, offset);
+  return view.status == Status.Ok ? numberOf<T, U>(later) : NaN;
+}
+
+/** Returns the number of type `T` that bits are. */
+@inline
+function numberOf<T, U>(bits: U): f64 {
+  return isFloat<T>() ? <f64>reinterpret<T>(bits) : <f64><T>bits;
+}
+
+/**
+ * Does what a getter's first look could not: finds out why, and waits for a writer. One function for all types, so that
+ * the getters stay short.
+ *
+ * @returns the 64 bits whose lowest are the field's; where `view.status` is not `Ok` afterwards, 0
+ */
+function laterWord(view: TypedView, index: u32, offset: u32): u64 {
+  const at = recordAt(view, index);
+  if (at == 0) {
+    view.status = Status.OutOfRange;
+    return 0;
+  }
+  for (let spin: u32 = 1; spin < SEQLOCK_SPINS_MAX; spin++) {
+    const stamp = stampOf(at);
+    const word = atomic.load<u64>(at + (offset & ~7));
+    if (isStable(at, stamp)) return word >> <u64>((offset & 7) << 3);
+  }
+  view.status = Status.Contention;
+  return 0;
 }
 
 /** Writes a field as the unsigned integer of its width. */
@@ -97,7 +116,8 @@ export function getU64Number(view: TypedView, index: u32, offset: u32): f64 {
 export function getI64Number(view: TypedView, index: u32, offset: u32): f64 {
   const value = <i64>bitsOf<u64>(view, index, offset);
   if (view.status != Status.Ok) return NaN;
-  return <u64>(value < 0 ? -value : value) > EXACT_MAX ? refuse(view, Status.Inexact) : <f64>value;
+  const magnitude: u64 = value < 0 ? -value : value;
+  return magnitude > EXACT_MAX ? refuse(view, Status.Inexact) : <f64>value;
 }
 
 /** Writes the low 8 bits; for all types of one byte. */

@@ -4,10 +4,10 @@
  * and even. (Lameter, "Effective Synchronization on Linux/NUMA Systems", 2005; Boehm, "Can Seqlocks Get Along With
  * Programming Language Memory Models?", MSPC 2012.)
  *
- * Memory order, and docs/decisions/0006 for why: a stamp is loaded atomically, and so is each field, because an acquiring
- * load keeps the second load of the stamp behind it; on x86-64 both are plain moves. Taking a record is atomic. Where
- * the processor may reorder stores (`strict`, arm64), each field and the stamp at the end are stored atomically too; on
- * x86-64 plain stores stay in their order.
+ * Memory order, and docs/decisions/0006 for why: a stamp is loaded atomically, and so is each field, because an
+ * acquiring load keeps the second load of the stamp behind it; on x86-64 both are plain moves. Taking a record is
+ * atomic. Where the processor may reorder stores (`strict`, arm64), each field and the stamp at the end are stored
+ * atomically too; on x86-64 plain stores stay in their order.
  *
  * No address behind a record is ever computed: the last one may end where the memory does, at 2^32.
  */

@@ -30,7 +30,7 @@ export function getBytes(view: TypedView, index: u32, offset: u32, bound: u32, t
   return Status.Contention;
 }
 
-/** Copies bytes that begin at a multiple of 4. The last word may hold bytes behind them: those are of the same record. */
+/** Copies bytes from a multiple of 4. The last word may hold more than them, but nothing behind the record. */
 @inline
 function copyOut(to: usize, from: usize, length: u32): void {
   let done: u32 = 0;

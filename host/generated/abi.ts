@@ -618,10 +618,7 @@ export const TypedView = {
   mode: 24,
   /** u32. Whether the processor may reorder stores, so that each field is stored atomically. */
   strict: 28,
-  /**
-   * i32. Why the last call could not give all that it was asked for: a `Status`. It stays until the host has set it
-   * back.
-   */
+  /** i32. Why a call could not give all that it was asked for: a `Status`. It stays until the host has set it back. */
   status: 32,
   /** u32. Index of the first record that the last call on a column has left out. */
   next: 36,
