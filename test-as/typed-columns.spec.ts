@@ -1,6 +1,6 @@
 /**
- * Columns: every type, every comparison, NaN, ranges, parts that give what the whole gives, and records that stay in the
- * hands of a writer.
+ * Columns: every type, every comparison, NaN, ranges, parts that give what the whole gives, and records that stay in
+ * the hands of a writer.
  */
 import { FieldType } from '../assembly/abi/field';
 import { Status } from '../assembly/abi/status';
@@ -20,7 +20,10 @@ function found(wanted: u32, other: f64): u32 {
   const count = selectColumn(view, FieldType.F64, PRICE, FIRST, RECORDS, wanted, other, ROW, RECORDS);
   if (selectColumn(view, FieldType.F64, PRICE, FIRST, RECORDS, wanted, other, 0, RECORDS) != count) return 0xffffffff;
   let bits: u32 = 0;
-  for (let i: u32 = 0; i < count; i++) bits |= 1 << (load<u32>(ROW + i * 4) - FIRST);
+  for (let i: u32 = 0; i < count; i++) {
+    const index = load<u32>(ROW + i * 4);
+    bits |= 1 << (index - FIRST);
+  }
   return bits;
 }
 
