@@ -1,11 +1,13 @@
 /**
  * What the optimizer left of the memory order: in both release builds, the frame word and the watermark are published
  * by one atomic store each, in that order, with no plain store to the frame behind them; and readers load both
- * atomically, before anything that they publish. Shown on the instructions, because no run can show it.
+ * atomically, before anything that they publish. Of typed records, every access is as
+ * docs/decisions/0006-which-stores-of-a-typed-record-are-atomic.md says. Shown on the instructions, because no run can
+ * show it.
  */
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
-  CONTROL_COMMITTED_OFFSET, ControlCommitted, Frame, SegmentView,
+  CONTROL_COMMITTED_OFFSET, ControlCommitted, Frame, SegmentView, TypedView,
 } from '../host/generated/abi.ts';
 import { type BuildName, disassembleBuild, type Disassembly } from './support/disassemble.ts';
 
@@ -166,5 +168,137 @@ describe.each(BUILDS)('the release build %s', (build) => {
     const stores = storesIn(body).map((at) => opcode(body[at]!));
     expect(stores.slice(-2)).toEqual([ATOMIC_STORE, ATOMIC_STORE]);
     expect(stores.slice(0, -2)).not.toContain(ATOMIC_STORE);
+  });
+});
+
+/** The fields of a view that decide which accesses are made; all others give addresses and bounds. */
+const DECIDING: ReadonlyMap<number, string> = new Map([[TypedView.mode, 'mode'], [TypedView.strict, 'strict']]);
+const OF_VIEW = /^(?:i32\.load|i64\.load32_u|i32\.store) offset=(\d+)$/;
+
+/** All accesses to memory in their order: instructions, and names for what is asked of the view. */
+function accessesIn(body: readonly string[]): string[] {
+  const view = new Set<number>(Object.values(TypedView));
+  return body.flatMap((line) => {
+    const offset = line === 'i32.load' ? 0 : Number(OF_VIEW.exec(line)?.[1] ?? -1);
+    // Records are reached without offsets.
+    if (view.has(offset)) return DECIDING.get(offset) ?? [];
+    return /\.(load|store|rmw)/.test(line) ? [line] : [];
+  });
+}
+
+/** The instruction that gave an access its address; the getters of records compute each in one. */
+function addressBefore(body: readonly string[], access: number): string {
+  return body[access - 1]!.replace('local.tee', 'local.get');
+}
+
+function indicesOf(body: readonly string[], instruction: RegExp): number[] {
+  return body.flatMap((line, at) => (instruction.test(line) ? [at] : []));
+}
+
+const TAKE = ['mode', 'i64.load', ATOMIC_STORE, 'mode', ATOMIC_LOAD, 'i64.atomic.rmw.cmpxchg'];
+const RELEASE = ['i64.load', 'strict', ATOMIC_STORE, 'i64.store'];
+const NUMBERS = [
+  ['getBool', 'i32.atomic.load8_u'], ['getI8', 'i32.atomic.load8_u'], ['getU8', 'i32.atomic.load8_u'],
+  ['getI16', 'i32.atomic.load16_u'], ['getU16', 'i32.atomic.load16_u'], ['getI32', 'i32.atomic.load'],
+  ['getU32', 'i32.atomic.load'], ['getF32', 'i32.atomic.load'], ['getF64', ATOMIC_LOAD], ['getI64', ATOMIC_LOAD],
+  ['getI64Number', ATOMIC_LOAD], ['getU64Number', ATOMIC_LOAD],
+] as const;
+const COLUMNS = ['sumColumn', 'minColumn', 'maxColumn', 'selectColumn', 'gatherColumn'];
+
+describe.each(BUILDS)('typed records in the release build %s', (build) => {
+  let core: Disassembly;
+  beforeAll(async () => { core = await disassembleBuild(build); });
+
+  /** The only function that a getter calls looks once more, in a loop. */
+  const later = (name: string) => {
+    const [index] = core.calls(name);
+    return core.body(index!);
+  };
+
+  it.each(NUMBERS)('loads the field atomically between two atomic loads of one stamp in %s', (name, field) => {
+    const body = core.instructions(name);
+    const loads = indicesOf(body, /atomic/);
+    expect(loads.map((at) => body[at])).toEqual([ATOMIC_LOAD, field, ATOMIC_LOAD]);
+    const [first, , again] = loads as [number, number, number];
+    expect(addressBefore(body, first)).toMatch(/^local\.get \d+$/);
+    expect(addressBefore(body, again)).toBe(addressBefore(body, first));
+    expect(accessesIn(body).filter((line) => !line.includes('atomic'))).toEqual([]);
+    expect(new Set(core.calls(name)).size, 'functions that it calls').toBe(1);
+  });
+
+  it('does the same where it looks again', () => {
+    expect(new Set(NUMBERS.map(([name]) => core.calls(name)[0])).size).toBe(1);
+    const body = later('getF64');
+    const loop = body.findIndex((line) => line.startsWith('loop'));
+    const loads = indicesOf(body, /atomic/);
+    expect(loads.map((at) => body[at])).toEqual([ATOMIC_LOAD, ATOMIC_LOAD, ATOMIC_LOAD]);
+    expect(loads[0]).toBeGreaterThan(loop);
+    expect(addressBefore(body, loads[2]!)).toBe(addressBefore(body, loads[0]!));
+    expect(addressBefore(body, loads[1]!)).not.toBe(addressBefore(body, loads[0]!));
+  });
+
+  it.each(COLUMNS)('loads each value atomically between two atomic loads of its stamp in %s', (name) => {
+    const body = core.instructions(name);
+    const loop = body.findIndex((line) => line.startsWith('loop'));
+    const loads = indicesOf(body, /atomic/);
+    expect(loads.map((at) => body[at])).toEqual([ATOMIC_LOAD, ATOMIC_LOAD, ATOMIC_LOAD]);
+    expect(loads[0]).toBeGreaterThan(loop);
+    expect(addressBefore(body, loads[2]!)).toBe(addressBefore(body, loads[0]!));
+    expect(addressBefore(body, loads[1]!)).not.toBe(addressBefore(body, loads[0]!));
+    expect(accessesIn(body).filter((line) => /\.load/.test(line) && !line.includes('atomic'))).toEqual([]);
+  });
+
+  it.each([
+    ['set8', 'i32.atomic.store8', 'i32.store8'], ['set16', 'i32.atomic.store16', 'i32.store16'],
+    ['set32', 'i32.atomic.store', 'i32.store'], ['setF32', 'i32.atomic.store', /^[if]32\.store$/],
+    ['set64', ATOMIC_STORE, 'i64.store'], ['set64Number', ATOMIC_STORE, 'i64.store'],
+    ['setF64', ATOMIC_STORE, /^[if]64\.store$/],
+  ] as const)('takes, stores the field and gives back in %s', (name, strict, plain) => {
+    const stored = typeof plain === 'string' ? plain : expect.stringMatching(plain);
+    expect(accessesIn(core.instructions(name))).toEqual([...TAKE, 'strict', strict, stored, ...RELEASE]);
+    expect(core.calls(name)).toEqual([]);
+  });
+
+  it('takes, stores all fields and gives back in writeRow and patchRow', () => {
+    expect(accessesIn(core.instructions('writeRow')))
+      .toEqual([...TAKE, 'strict', 'i64.load', ATOMIC_STORE, 'i64.load', 'i64.store', ...RELEASE]);
+    expect(accessesIn(core.instructions('patchRow')))
+      .toEqual([...TAKE, 'i64.load', 'i64.load', 'i64.load', 'strict', ATOMIC_STORE, 'i64.store', ...RELEASE]);
+  });
+
+  it('loads a whole record atomically between two atomic loads of its stamp', () => {
+    expect(accessesIn(core.instructions('readRow'))).toEqual([ATOMIC_LOAD, ATOMIC_LOAD, 'i64.store', ATOMIC_LOAD]);
+    expect(accessesIn(core.instructions('getBytes'))).toEqual([
+      ATOMIC_LOAD, 'i32.atomic.load', 'i32.atomic.load', 'i32.store', ATOMIC_LOAD, 'i64.store', ATOMIC_LOAD,
+    ]);
+    expect(core.calls('readRow')).toEqual([]);
+    expect(core.calls('getBytes')).toEqual([]);
+  });
+
+  it('takes, stores length and bytes, each atomically where it must, and gives back in setBytes', () => {
+    const accesses = accessesIn(core.instructions('setBytes'));
+    expect(accesses.slice(0, TAKE.length)).toEqual(TAKE);
+    expect(accesses.slice(-RELEASE.length)).toEqual(RELEASE);
+    const stores = accesses.slice(TAKE.length, -RELEASE.length).filter((line) => !/^i\d+\.load/.test(line));
+    const pairs = stores.flatMap((line, at) => (line === 'strict' ? [stores.slice(at + 1, at + 3)] : []));
+    // Length; words, halves and single bytes; zeros behind them.
+    expect(pairs.length).toBe(8);
+    expect(stores.length).toBe(3 * pairs.length);
+    for (const [strict, plain] of pairs) expect(strict).toBe(plain?.replace('.store', '.atomic.store'));
+    expect(core.calls('setBytes')).toEqual([]);
+  });
+
+  it('stores the fields, then the count in appendRow', () => {
+    const fill = ['strict', 'i64.load', ATOMIC_STORE, 'i64.load', 'i64.store'];
+    const body = core.instructions('appendRow');
+    const count = addressBefore(body, indicesOf(body, /^i64\.load$/)[0]!);
+    expect(count).toBe(`i32.load offset=${TypedView.countAt}`);
+    expect(accessesIn(body)).toEqual(['mode', 'mode', 'i64.load', ...fill, 'strict', ATOMIC_STORE, 'i64.store']);
+    const [among] = core.calls('appendRow').map((index) => core.body(index));
+    const accesses = accessesIn(among!);
+    // Taken, and looked at again before anything is stored; counted, and only then given back.
+    expect(accesses[0]).toBe(ATOMIC_LOAD);
+    expect(accesses.slice(1, 1 + TAKE.length)).toEqual(TAKE);
+    expect(accesses.slice(1 + TAKE.length)).toEqual([ATOMIC_LOAD, ...fill, ATOMIC_STORE, ...RELEASE, ...RELEASE]);
   });
 });
