@@ -5,8 +5,8 @@
 import { Status } from '../assembly/abi/status';
 import { WriteMode } from '../assembly/layout/typed';
 import {
-  getBool, getF32, getF64, getI16, getI32, getI64, getI64Number, getI8, getU16, getU32, getU64Number, getU8, set16,
-  set32, set64, set64Number, set8, setF32, setF64,
+  getBool, getF32, getF64, getI16, getI32, getI64, getI64Number, getI8, getU16, getU32, getU64Number, getU8, laterWord,
+  set16, set32, set64, set64Number, set8, setF32, setF64,
 } from '../assembly/sync/fields';
 import {
   BASE, FIRST, PRICE, RECORDS, ROOM, STRIDE, VOLUME, at, fresh, guardsIntact, isZero, stamp, takeStatus, view,
@@ -175,6 +175,18 @@ describe('a record in the hands of a writer', () => {
     expect(stamp(INDEX)).toBe(7);
     expect(getF64(view, INDEX + 1, PRICE)).toBe(0);
     expect(takeStatus()).toBe(Status.Ok, 'the next record');
+  });
+
+  it('is read at a later look as at the first one, wherever in a word the field stands', () => {
+    fresh(WriteMode.ReadOnly);
+    for (let i: u32 = 8; i < STRIDE; i++) store<u8>(at(INDEX) + i, <u8>i);
+    for (let offset: u32 = 8; offset < STRIDE; offset++) {
+      expect(<u8>laterWord(view, INDEX, offset)).toBe(<u8>offset);
+      if ((offset & 1) == 0) expect(<u16>laterWord(view, INDEX, offset)).toBe(load<u16>(at(INDEX) + offset));
+      if ((offset & 3) == 0) expect(<u32>laterWord(view, INDEX, offset)).toBe(load<u32>(at(INDEX) + offset));
+      if ((offset & 7) == 0) expect(laterWord(view, INDEX, offset)).toBe(load<u64>(at(INDEX) + offset));
+    }
+    expect(takeStatus()).toBe(Status.Ok);
   });
 
   it('is taken over by the only writer, and its stamp rises to the next even one', () => {

@@ -58,9 +58,9 @@ function numberOf<T, U>(bits: U): f64 {
  * Does what a getter's first look could not: finds out why, and waits for a writer. One function for all types, so that
  * the getters stay short.
  *
- * @returns the 64 bits whose lowest are the field's; where `view.status` is not `Ok` afterwards, 0
+ * @returns 64 bits, of which the lowest are the field's; where `view.status` is not `Ok` afterwards, 0
  */
-function laterWord(view: TypedView, index: u32, offset: u32): u64 {
+export function laterWord(view: TypedView, index: u32, offset: u32): u64 {
   const at = recordAt(view, index);
   if (at == 0) {
     view.status = Status.OutOfRange;
