@@ -3,12 +3,12 @@
  * host calls it and where the memory ends. The records lie in plain memory here; files are other tests' business.
  */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Core, type CoreVariant } from '../host/core/core.ts';
-import { INDICES_MAX, TypedView, VALUES_MAX } from '../host/core/typed-view.ts';
+import { Core, type CoreVariant } from '../../host/core/core.ts';
+import { INDICES_MAX, TypedView, VALUES_MAX } from '../../host/core/typed-view.ts';
 import {
   FieldType, MASK_OFFSET, Outcome, ROW_OFFSET, STATIC_END, Status, VALUES_OFFSET, WriteMode,
-} from '../host/generated/abi.ts';
-import { forEachSeed } from './support/random.ts';
+} from '../../host/generated/abi.ts';
+import { forEachSeed } from '../support/random.ts';
 
 const VARIANTS: readonly CoreVariant[] = ['baseline', 'simd'];
 const STRIDE = 40;
