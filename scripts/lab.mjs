@@ -6,6 +6,7 @@
  *     npm run lab -- fuzz power-cut        those whose names contain one of these words
  *     npm run lab -- --factor 100          a hundred times the seeds
  *     npm run lab -- --minutes 30          as many as fit into half an hour, shared evenly
+ *     npm run lab -- soak --seconds 3600   mixed load for an hour, sampled, judged and plotted: test/lab/soak.mjs
  *
  * A suite appends what it did to the file that VARVE_TALLY names, and takes its length from VARVE_LAB. Suites that know
  * of neither run as they always do.
@@ -15,12 +16,15 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
+import { runSoak } from '../test/lab/soak.mjs';
 import { fromRoot, runMain, toRoot, walk } from './lib/files.mjs';
 
 const DIRECTORIES = ['test/simulation', 'test/fault', 'test/process'];
 const FACTOR = 10;
 
+const [first, ...soakOptions] = process.argv.slice(2);
 const { values, positionals } = parseArgs({
+  args: first === 'soak' ? [] : process.argv.slice(2),
   allowPositionals: true,
   options: { minutes: { type: 'string' }, factor: { type: 'string' } },
 });
@@ -107,6 +111,10 @@ function faults(results) {
 }
 
 async function main() {
+  if (first === 'soak') {
+    if (!await runSoak(soakOptions)) process.exitCode = 1;
+    return;
+  }
   const factor = positive('factor', FACTOR);
   const minutes = positive('minutes');
   const paths = suites();
