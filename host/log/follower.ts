@@ -70,6 +70,21 @@ export class Follower implements AsyncIterableIterator<LogRecord, undefined> {
   /** Looks in a row that met a log that was just being cut. */
   private looks = 0;
   private wake: () => void = () => undefined;
+  private readonly takeRecord = (scanner: Scanner): IteratorYieldResult<LogRecord> | undefined => {
+    const step = scanner.next();
+    if (step.done === true) return undefined;
+    this.deliver(step.value);
+    return step;
+  };
+
+  private readonly takeRun = (scanner: Scanner): LogRecord[] | undefined => {
+    const run = scanner.nextRun();
+    const last = run.at(-1);
+    if (last === undefined) return undefined;
+    this.deliver(last);
+    return run;
+  };
+
   private readonly abort = (): void => { this.stop(this.bounds.signal!.reason); };
 
   constructor(log: Followable, bounds: FollowBounds) {
@@ -186,12 +201,7 @@ export class Follower implements AsyncIterableIterator<LogRecord, undefined> {
 
   /** All records of a run, none where it has ended; `undefined` where there is nothing yet. */
   private stepBatch(): LogRecord[] | undefined {
-    const step = this.step();
-    if (step === undefined || step.done === true) return step === undefined ? undefined : [];
-    const batch = [step.value];
-    this.scanner!.drainRun(batch);
-    this.deliver(batch.at(-1)!);
-    return batch;
+    return this.take(this.takeRun, []);
   }
 
   private deliver(record: LogRecord): void {
@@ -202,15 +212,20 @@ export class Follower implements AsyncIterableIterator<LogRecord, undefined> {
 
   /** The next record, or the end; `undefined` where there is nothing yet. */
   private step(): IteratorResult<LogRecord, undefined> | undefined {
-    if (this.isEnded) return DONE;
+    return this.take<IteratorResult<LogRecord, undefined>>(this.takeRecord, DONE);
+  }
+
+  /**
+   * What `from` takes from the scan, or from the next ones while it takes nothing; `end` where the follower has ended,
+   * `undefined` where there is nothing yet.
+   */
+  private take<T>(from: (scanner: Scanner) => T | undefined, end: T): T | undefined {
+    if (this.isEnded) return end;
     try {
       if (this.failure !== undefined) throw this.failure.error;
       for (;;) {
-        const step = this.scanner?.next();
-        if (step !== undefined && step.done !== true) {
-          this.deliver(step.value);
-          return step;
-        }
+        const taken = this.scanner === undefined ? undefined : from(this.scanner);
+        if (taken !== undefined) return taken;
         const more = this.scanMore();
         this.looks = 0;
         if (!more) return undefined;

@@ -40,6 +40,8 @@ export class Scanner implements IterableIterator<LogRecord, undefined> {
   /** Forwards: offset of the next frame in the run. */
   private cursor = 0;
   private runEnd = 0;
+  /** Forwards: LSN behind the last record of the run. */
+  private runLsnEnd = 0;
   private next_: number;
   /** Cuts of the log before the scan began. */
   private readonly cutsBefore: number;
@@ -70,13 +72,32 @@ export class Scanner implements IterableIterator<LogRecord, undefined> {
   /** LSN of the record that comes next; where it is done, the one behind the last. */
   get position(): number { return this.next_; }
 
-  /** Forwards: adds what is left of the run that was read last to `list`. */
-  drainRun(list: LogRecord[]): void {
-    while (this.cursor !== this.runEnd) {
-      const at = this.stepForth();
-      const lsn = this.next_++;
-      if (kindAt(this.run.words, at) !== Kind.Lost) list.push(recordIn(this.run, at, lsn));
+  /** Forwards: the next record and all others of its run; none where it is done. */
+  nextRun(): LogRecord[] {
+    for (;;) {
+      if (this.cursor === this.runEnd) {
+        if (this.next_ > this.bounds.to) return [];
+        this.load();
+      }
+      const records = this.takeRecords();
+      if (records.length > 0) return records;
     }
+  }
+
+  /** What is left of the run. */
+  private takeRecords(): LogRecord[] {
+    const { run, runEnd } = this;
+    const records = new Array<LogRecord>(this.runLsnEnd - this.next_);
+    let count = 0;
+    let lsn = this.next_;
+    for (let at = this.cursor; at !== runEnd; at += (sizeAt(run.words, at) + 7) & ~7) {
+      if (kindAt(run.words, at) !== Kind.Lost) records[count++] = recordIn(run, at, lsn);
+      lsn++;
+    }
+    this.next_ = lsn;
+    this.cursor = runEnd;
+    records.length = count;
+    return records;
   }
 
   return(): IteratorReturnResult<undefined> {
@@ -188,6 +209,7 @@ export class Scanner implements IterableIterator<LogRecord, undefined> {
     const count = view.scan(offset, ordinal, wanted, bytesMax);
     const end = view.resultOffset;
     const damaged = view.resultStatus !== Status.Ok;
+    this.runLsnEnd = segment.baseLsn + ordinal + count;
     if (this.bounds.view) {
       this.run = segment.privateView();
       this.cursor = offset;
