@@ -50,7 +50,7 @@ export class TypedHeader {
   crc: u32;
   /** Format version: 1. */
   version: u32;
-  /** Features a reader must know to read. */
+  /** Features a reader must know to read: bits, `TYPED_FEATURE_…`. */
   incompatible: u32;
   /** Features a writer must know to write. */
   readOnlyCompatible: u32;
@@ -127,6 +127,14 @@ export const TYPED_TEXT_OFFSET: u32 = 1024;
 export const TYPED_MAGIC: u64 = 0x5059544556524156;
 /** `storeKind` of a typed store. */
 export const STORE_KIND_TYPED: u32 = 2;
+/** Bit of `incompatible`: the schema has enums, arrays, timestamps or fields that may be null. */
+export const TYPED_FEATURE_KINDS: u32 = 1;
+/** Bit of `incompatible`: each record ends with a checksum of its fields. */
+export const TYPED_FEATURE_CHECKSUMS: u32 = 2;
+/** Bit of `incompatible`: the oldest record makes room for the newest. */
+export const TYPED_FEATURE_RING: u32 = 4;
+/** All bits of `incompatible` that this version knows. */
+export const TYPED_FEATURES: u32 = 7;
 
 if (offsetof<TypedHeader>() != 120) ERROR('the identity has 120 bytes');
 if (offsetof<TypedHeader>('version') != 12) ERROR('the checksum covers everything behind it');

@@ -6,7 +6,7 @@
 import { FORMAT_VERSION } from '../abi/limits';
 import { Status } from '../abi/status';
 import { crc32c } from '../crc/crc32c';
-import { TYPED_MAGIC, TYPED_WRITER_OFFSET, TypedHeader, TypedWriter } from '../layout/typed-header';
+import { TYPED_FEATURES, TYPED_MAGIC, TYPED_WRITER_OFFSET, TypedHeader, TypedWriter } from '../layout/typed-header';
 
 /** Returns the checksum of [at + from, at + to). */
 @inline
@@ -41,7 +41,8 @@ export function checkTyped(at: usize): Status {
   const header = changetype<TypedHeader>(at);
   if (header.magic != TYPED_MAGIC) return Status.BadMagic;
   if (header.crc != identityCrc(at)) return Status.BadHeader;
-  return header.version > FORMAT_VERSION || header.incompatible != 0 ? Status.NewerVersion : Status.Ok;
+  const isKnown = header.version <= FORMAT_VERSION && (header.incompatible & ~TYPED_FEATURES) == 0;
+  return isKnown ? Status.Ok : Status.NewerVersion;
 }
 
 /** Completes the writer group of the header at `header`. */

@@ -14,6 +14,8 @@ export const HASH_BYTES = 32;
 
 /** What the identity of an own header says. */
 export interface TypedIdentity {
+  /** What readers must know: a set of `TYPED_FEATURE_…`. */
+  readonly features: number;
   readonly storeIdLow: bigint;
   readonly storeIdHigh: bigint;
   readonly createdAt: number;
@@ -51,6 +53,7 @@ export function encodeIdentity(core: Core, identity: TypedIdentity, capacity: nu
   const page = core.memory.bytes.subarray(SCRATCH_OFFSET, SCRATCH_OFFSET + TYPED_RECORDS_OFFSET_MIN);
   page.fill(0);
   const fields = new Fields(page);
+  fields.setU32(TypedHeader.incompatible, identity.features);
   fields.setU32(TypedHeader.storeKind, STORE_KIND_TYPED);
   fields.setU64(TypedHeader.storeIdLow, identity.storeIdLow);
   fields.setU64(TypedHeader.storeIdHigh, identity.storeIdHigh);
@@ -85,6 +88,7 @@ export function checkIdentity(
 export function decodeIdentity(page: Uint8Array): TypedIdentity {
   const fields = new Fields(page);
   return {
+    features: fields.u32(TypedHeader.incompatible),
     storeIdLow: fields.big(TypedHeader.storeIdLow),
     storeIdHigh: fields.big(TypedHeader.storeIdHigh),
     createdAt: fields.u64(TypedHeader.createdAt),

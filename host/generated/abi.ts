@@ -465,7 +465,7 @@ export const TypedHeader = {
   crc: 8,
   /** u32. Format version: 1. */
   version: 12,
-  /** u32. Features a reader must know to read. */
+  /** u32. Features a reader must know to read: bits, `TYPED_FEATURE_…`. */
   incompatible: 16,
   /** u32. Features a writer must know to write. */
   readOnlyCompatible: 20,
@@ -553,6 +553,18 @@ export const TYPED_MAGIC = 0x5059544556524156n;
 
 /** `storeKind` of a typed store. */
 export const STORE_KIND_TYPED = 2;
+
+/** Bit of `incompatible`: the schema has enums, arrays, timestamps or fields that may be null. */
+export const TYPED_FEATURE_KINDS = 1;
+
+/** Bit of `incompatible`: each record ends with a checksum of its fields. */
+export const TYPED_FEATURE_CHECKSUMS = 2;
+
+/** Bit of `incompatible`: the oldest record makes room for the newest. */
+export const TYPED_FEATURE_RING = 4;
+
+/** All bits of `incompatible` that this version knows. */
+export const TYPED_FEATURES = 7;
 
 // assembly/layout/typed.ts
 

@@ -6,8 +6,7 @@ import { dirname } from 'node:path';
 import { outOfRange } from '../errors/varve-error.ts';
 import { TYPED_CAPACITY_MAX, TYPED_CAPACITY_MIN } from '../generated/abi.ts';
 import type { StoredFile } from '../io/storage.ts';
-import type { TypedContext, TypedFormat } from './header.ts';
-import type { Layout } from './layout.ts';
+import type { NewFile, TypedContext, TypedFormat } from './header.ts';
 
 /** The capacity that a file must have for `least` records: 64, doubled. */
 export function capacityFor(least: number, from: number = TYPED_CAPACITY_MIN): number {
@@ -23,18 +22,15 @@ export function createDirectory({ storage, path }: TypedContext): void {
 }
 
 /** Makes the file, durable. Its directory is there, and nobody else makes it. */
-export function createFile(
-  context: TypedContext, format: TypedFormat, layout: Layout, least: number, metadata: Uint8Array,
-): void {
+export function createFile(context: TypedContext, format: TypedFormat, made: NewFile): void {
   const { storage, path } = context;
-  const capacity = capacityFor(least);
-  const header = format.create(context, layout, capacity, metadata);
+  const header = format.create(context, made);
   const newPath = `${path}.new`;
   storage.remove(newPath);
   let file: StoredFile | undefined;
   try {
     file = storage.create(newPath);
-    file.allocate(header.length + capacity * layout.stride);
+    file.allocate(header.length + made.capacity * made.layout.stride);
     file.write(header, 0);
     file.syncNow();
     storage.rename(newPath, path);

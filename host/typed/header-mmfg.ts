@@ -6,14 +6,15 @@ import { decodeMmfg, encodeMmfg, MMFG_LIVE } from '../core/typed-header.ts';
 import { outOfRange } from '../errors/varve-error.ts';
 import { MMFG_MAGIC, MmfgHeader } from '../generated/abi.ts';
 import type { StoredFile } from '../io/storage.ts';
-import { notThisFormat, readExactly, type StoredHeader, type TypedContext, type TypedFormat } from './header.ts';
+import { notThisFormat, readExactly, type NewFile, type StoredHeader, type TypedContext, type TypedFormat } from './header.ts';
 import { sortedHash, type Layout } from './layout.ts';
 import { schemaMismatch, type Difference } from './schema-text.ts';
 
 /** The one version there is. */
 const VERSION = 1;
 
-function create(_context: TypedContext, layout: Layout, capacity: number, metadata: Uint8Array): Uint8Array {
+function create(_context: TypedContext, { layout, features, capacity, metadata }: NewFile): Uint8Array {
+  if (features !== 0) throw outOfRange('format', '\'varve\', because format mmfg-1 has plain records alone', 'mmfg-1');
   if (metadata.length > 0) throw outOfRange('metadata', 'empty, because format mmfg-1 has no room for it', metadata.length);
   return encodeMmfg({
     magic: MMFG_MAGIC, version: VERSION, schemaHash: sortedHash(layout), schemaVersion: layout.schema.version,
@@ -38,7 +39,7 @@ function read({ path }: TypedContext, file: StoredFile, layout: Layout | undefin
     { what: 'hash', expected: hex(sortedHash(layout)), actual: hex(header.schemaHash) },
   ].filter(({ expected, actual }) => expected !== actual);
   if (found.length > 0) throw schemaMismatch(path, found);
-  return { layout, recordsOffset: MmfgHeader.BYTES, metadata: new Uint8Array(0) };
+  return { layout, features: 0, recordsOffset: MmfgHeader.BYTES, metadata: new Uint8Array(0) };
 }
 
 export const mmfgFormat: TypedFormat = { live: MMFG_LIVE, liveBytes: MmfgHeader.BYTES, create, read };

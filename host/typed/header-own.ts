@@ -12,14 +12,15 @@ import {
 } from '../generated/abi.ts';
 import type { StoredFile } from '../io/storage.ts';
 import {
-  corruptHeader, newerFile, notThisFormat, readExactly, type StoredHeader, type TypedContext, type TypedFormat,
+  corruptHeader, newerFile, notThisFormat, readExactly, type NewFile, type StoredHeader, type TypedContext,
+  type TypedFormat,
 } from './header.ts';
 import { orderedHash, type Layout } from './layout.ts';
 import { decodeSchema, differences, encodeSchema, schemaMismatch } from './schema-text.ts';
 
 const ID_BYTES = 16;
 
-function create({ core, storage }: TypedContext, layout: Layout, capacity: number, metadata: Uint8Array): Uint8Array {
+function create({ core, storage }: TypedContext, { layout, features, capacity, metadata }: NewFile): Uint8Array {
   const schema = encodeSchema(layout.schema);
   const text = Buffer.concat([schema, metadata]);
   const pages = Math.ceil((TYPED_TEXT_OFFSET + text.length) / TYPED_RECORDS_OFFSET_MIN);
@@ -32,9 +33,9 @@ function create({ core, storage }: TypedContext, layout: Layout, capacity: numbe
   const halves = new BigUint64Array(id.buffer);
   const header = new Uint8Array(recordsOffset);
   header.set(encodeIdentity(core, {
-    storeIdLow: halves[0]!, storeIdHigh: halves[1]!, createdAt: storage.now(), schemaVersion: layout.schema.version,
-    stride: layout.stride, schemaHash: orderedHash(layout), recordsOffset, schemaBytes: schema.length,
-    metadataBytes: metadata.length, textCrc: checksum(core, text),
+    features, storeIdLow: halves[0]!, storeIdHigh: halves[1]!, createdAt: storage.now(),
+    schemaVersion: layout.schema.version, stride: layout.stride, schemaHash: orderedHash(layout), recordsOffset,
+    schemaBytes: schema.length, metadataBytes: metadata.length, textCrc: checksum(core, text),
   }, capacity));
   header.set(text, TYPED_TEXT_OFFSET);
   return header;
@@ -44,7 +45,7 @@ function read(context: TypedContext, file: StoredFile, layout: Layout | undefine
   const page = readExactly(file, 0, TYPED_RECORDS_OFFSET_MIN);
   requireIdentity(context, page);
   const identity = decodeIdentity(page);
-  const { recordsOffset, schemaBytes, metadataBytes } = identity;
+  const { features, recordsOffset, schemaBytes, metadataBytes } = identity;
   requireLengths(context.path, identity, file.size());
   const text = readExactly(file, TYPED_TEXT_OFFSET, schemaBytes + metadataBytes);
   const textCrc = checksum(context.core, text);
@@ -55,7 +56,7 @@ function read(context: TypedContext, file: StoredFile, layout: Layout | undefine
   const stored = storedLayout(context, identity, text.subarray(0, schemaBytes));
   const found = layout === undefined ? [] : differences(layout, stored);
   if (found.length > 0) throw schemaMismatch(context.path, found);
-  return { layout: layout ?? stored, recordsOffset, metadata: text.slice(schemaBytes) };
+  return { layout: layout ?? stored, features, recordsOffset, metadata: text.slice(schemaBytes) };
 }
 
 /** Magic, checksum, version, features and kind. */

@@ -25,8 +25,20 @@ export type FormatName = 'varve' | 'mmfg-1';
 export interface StoredHeader {
   /** As it was asked for, or as it stands in the file where nothing was. */
   readonly layout: Layout;
+  /** What readers of the file must know: a set of `TYPED_FEATURE_…`. */
+  readonly features: number;
   /** Where the records begin. */
   readonly recordsOffset: number;
+  readonly metadata: Uint8Array;
+}
+
+/** What a file is made for. */
+export interface NewFile {
+  readonly layout: Layout;
+  /** A set of `TYPED_FEATURE_…`; format `varve` only. */
+  readonly features: number;
+  /** Records that it has room for. */
+  readonly capacity: number;
   readonly metadata: Uint8Array;
 }
 
@@ -36,7 +48,7 @@ export interface TypedFormat {
   /** Bytes of a page that hold the live words. */
   readonly liveBytes: number;
   /** Returns a new header, up to where the records begin. */
-  create(context: TypedContext, layout: Layout, capacity: number, metadata: Uint8Array): Uint8Array;
+  create(context: TypedContext, made: NewFile): Uint8Array;
   /**
    * Reads and checks what never changes.
    *

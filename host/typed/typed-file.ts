@@ -13,7 +13,7 @@ import { RANGE_ALIGNMENT } from '../core/memory.ts';
 import { LiveHeader } from '../core/typed-header.ts';
 import { TypedView } from '../core/typed-view.ts';
 import { VarveError } from '../errors/varve-error.ts';
-import { WriteMode } from '../generated/abi.ts';
+import { TYPED_FEATURE_CHECKSUMS, TYPED_FEATURE_RING, WriteMode } from '../generated/abi.ts';
 import type { Lock, Mapping, SharedLock, StoredFile } from '../io/storage.ts';
 import { Syncer } from '../log/syncer.ts';
 import { capacityFor, createDirectory, createFile } from './create.ts';
@@ -30,6 +30,10 @@ export interface TypedFileOptions {
   readonly create: boolean;
   /** Whether one process writes, or several do. */
   readonly writers: 'one' | 'many';
+  /** Whether each record of a new file ends with a checksum; format `varve` only. */
+  readonly checksums?: boolean;
+  /** Whether in a new file the oldest record makes room for the newest; format `varve` only. */
+  readonly ring?: boolean;
   /** Records that a new file has room for, rounded up to 64, 128, 256 … */
   readonly capacity?: number;
   /** What a new file keeps for its user; format `varve` only. */
@@ -41,6 +45,11 @@ export interface TypedFileOptions {
 const FORMATS: Readonly<Record<FormatName, TypedFormat>> = { 'varve': ownFormat, 'mmfg-1': mmfgFormat };
 const NOTHING = new Uint8Array(0);
 const WHOLE: TypedRecovery = { torn: [], clearedWords: 0 };
+
+/** What readers of a new file must know. */
+function featuresOf({ checksums = false, ring = false }: TypedFileOptions): number {
+  return (checksums ? TYPED_FEATURE_CHECKSUMS : 0) | (ring ? TYPED_FEATURE_RING : 0);
+}
 
 /** A lock on the store. */
 type StoreLock = Lock & Partial<SharedLock>;
@@ -64,7 +73,10 @@ export function openTypedFile(context: TypedContext, layout: Layout | undefined,
   try {
     // Whoever shares the lock with others finds the file that the first of them has made.
     if (mayCreate && lock.alone !== false && !storage.exists(path)) {
-      createFile(context, format, layout, options.capacity ?? 0, options.metadata ?? NOTHING);
+      createFile(context, format, {
+        layout, features: featuresOf(options), capacity: capacityFor(options.capacity ?? 0),
+        metadata: options.metadata ?? NOTHING,
+      });
     }
     const file = openWith(context, format, layout, options, lock);
     try {
@@ -97,6 +109,8 @@ export class TypedFile {
   readonly path: string;
   readonly readOnly: boolean;
   readonly layout: Layout;
+  /** What readers of the file must know: a set of `TYPED_FEATURE_…`. */
+  readonly features: number;
   readonly metadata: Uint8Array;
   /** The mapped records; the only way to them. */
   readonly view: TypedView;
@@ -125,6 +139,7 @@ export class TypedFile {
     this.path = path;
     this.readOnly = readOnly;
     this.layout = header.layout;
+    this.features = header.features;
     this.metadata = header.metadata;
     this.recordsOffset = header.recordsOffset;
     this.file = file;

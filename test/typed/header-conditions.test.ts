@@ -67,7 +67,10 @@ const OWN: Case[] = [
   { condition: 2, name: 'a file of mmapforge', code: FORMAT, field: 'magic', change: (bytes) => { bytes.write('MMFG'); } },
   { condition: 3, name: 'a wrong checksum', code: CORRUPT, field: 'crc', unsealed: true, change: u32(TypedHeader.stride, 8) },
   { condition: 4, name: 'a later version', code: NEWER, change: u32(TypedHeader.version, 2) },
-  { condition: 4, name: 'an unknown incompatible feature', code: NEWER, change: u32(TypedHeader.incompatible, 1) },
+  ...[3, 15, 31].map((bit): Case => ({
+    condition: 4, name: `the unknown incompatible feature ${bit}`, code: NEWER,
+    change: u32(TypedHeader.incompatible, 2 ** bit),
+  })),
   {
     condition: 4, name: 'a feature that writers must know', code: NEWER, readable: true,
     change: u32(TypedHeader.readOnlyCompatible, 1),
