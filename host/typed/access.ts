@@ -9,6 +9,7 @@ import { ROW_OFFSET } from '../generated/abi.ts';
 import { writeUtf8 } from '../log/utf8.ts';
 import type { Answers } from './answers.ts';
 import type { PlacedField } from './layout.ts';
+import type { Row } from './row.ts';
 import { TYPE_NUMBERS, type TypeName } from './schema.ts';
 import type { Texts } from './text.ts';
 import {
@@ -42,6 +43,9 @@ export interface Means {
   readonly answers: Answers;
   readonly texts: Texts;
   readonly bytes: Uint8Array;
+  readonly row: Row;
+  /** Bytes of a record. */
+  readonly stride: number;
 }
 
 /** The number of the kind of values that a field takes. */

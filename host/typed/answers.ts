@@ -5,6 +5,7 @@
 import { VarveError } from '../errors/varve-error.ts';
 import { Status } from '../generated/abi.ts';
 import type { TypedFile } from './typed-file.ts';
+import { refuseIndex } from './values.ts';
 
 /**
  * How often a record is looked at again that somebody is writing, each time after a pause of a millisecond, on top of
@@ -22,6 +23,11 @@ export class Answers {
 
   constructor(file: TypedFile) {
     this.file = file;
+  }
+
+  /** Throws where a value is no index of any record. Asked for those alone that do not fit into 32 bits. */
+  requireIndex(index: unknown): void {
+    refuseIndex(index);
   }
 
   /** Records that are there now, as far as this process can see. Throws where the store is closed. */

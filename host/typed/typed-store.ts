@@ -14,7 +14,7 @@ import { Row } from './row.ts';
 import { defineSchema, type Fields, type RecordOf, type Schema, type TypeName } from './schema.ts';
 import { Texts } from './text.ts';
 import { openTypedFile, type TypedFile } from './typed-file.ts';
-import { isIndex, refuseIndex } from './values.ts';
+import { isIndex } from './values.ts';
 
 const NOT_NUMBERS: ReadonlySet<TypeName> = new Set<TypeName>(['bool', 'string', 'bytes']);
 
@@ -55,8 +55,11 @@ export class TypedStore<F extends Fields = Fields> {
     const { view, layout } = this.file;
     this.answers = new Answers(this.file);
     const texts = new Texts(core.memory);
-    this.records = new Records(layout, new Row(core.memory, texts, this.answers));
-    const means: Means = { view, answers: this.answers, texts, bytes: core.memory.bytes };
+    const row = new Row(core.memory, texts, this.answers);
+    this.records = new Records(layout, row);
+    const means: Means = {
+      view, answers: this.answers, texts, bytes: core.memory.bytes, row, stride: layout.stride,
+    };
     const accessors = layout.fields.map((field) => [field.name, accessorOf(means, field)] as const);
     this.fields = Object.freeze(Object.fromEntries(accessors)) as FieldsOf<F>;
   }
@@ -155,7 +158,7 @@ export class TypedStore<F extends Fields = Fields> {
   get(index: number): RecordOf<F>;
   get<T extends Partial<RecordOf<F>>>(index: number, into: T): RecordOf<F> & T;
   get(index: number, into: object = {}): object {
-    if (!isIndex(index)) refuseIndex(index);
+    if (!isIndex(index)) this.answers.requireIndex(index);
     if (typeof into !== 'object' || into === null) throw wrongType('into', 'an object', into);
     let status = this.file.view.readRow(index);
     while (status !== 0) {
@@ -173,7 +176,7 @@ export class TypedStore<F extends Fields = Fields> {
    *   ERR_VARVE_OUT_OF_RANGE, ERR_VARVE_CONTENTION, ERR_VARVE_READ_ONLY, ERR_VARVE_POISONED, ERR_VARVE_CLOSED
    */
   set(index: number, record: Readonly<RecordOf<F>>): void {
-    if (!isIndex(index)) refuseIndex(index);
+    if (!isIndex(index)) this.answers.requireIndex(index);
     this.records.write(record as AnyRecord);
     let status = this.file.view.writeRow(index);
     while (status !== 0) {
@@ -188,7 +191,7 @@ export class TypedStore<F extends Fields = Fields> {
    * another writer changes them at the same time: nothing is read before and written back. Errors as `set`.
    */
   update(index: number, partial: Readonly<Partial<RecordOf<F>>>): void {
-    if (!isIndex(index)) refuseIndex(index);
+    if (!isIndex(index)) this.answers.requireIndex(index);
     this.records.writeSome(partial as AnyRecord);
     let status = this.file.view.patchRow(index);
     while (status !== 0) {
