@@ -14,9 +14,11 @@ export {
   set32, set64, set64Number, set8, setF32, setF64,
 } from './sync/fields';
 export { checkTyped, checkTypedWriter, raiseWord, sealTyped, sealTypedWriter } from './sync/header';
-export { clearWords, resetNext } from './sync/recover';
+export { clearWords, damagedNext, resetNext } from './sync/recover';
 export { gatherColumn, maxColumn, minColumn, selectColumn, sumColumn } from './sync/columns';
+export { gatherRows } from './sync/gather';
 export { patchRow } from './sync/patch';
+export { appendRing, patchRing, readRing, writeRing } from './sync/ring';
 export { appendRow, readRow, refreshLimit, writeRow } from './sync/rows';
 export { getBytes, setBytes } from './sync/text';
 export { advance, locate, read, readAt, scan } from './record/scan';

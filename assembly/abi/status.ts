@@ -14,7 +14,7 @@ export const enum Status {
   BadSize = -2,
   /** The frame says that it reaches beyond the end of the data. */
   Truncated = -3,
-  /** The checksum of the frame does not match its bytes. */
+  /** The checksum of the frame, or of the typed record, does not match its bytes. */
   BadCrc = -4,
   /** The frame is valid but carries another LSN than its place demands. */
   BadLsn = -5,

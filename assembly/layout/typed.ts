@@ -79,6 +79,10 @@ export class TypedView {
   status: i32;
   /** Index of the first record that the last call on a column has left out. */
   next: u32;
+  /** Where in a record the checksum of its fields stands; 0 where there is none. */
+  checksumAt: u32;
+  /** Slots of a ring; 0 where the store is none. Of a ring, `first` is a slot, and `limit` is 0. */
+  slots: u32;
 }
 
 /** How writers take a record. */

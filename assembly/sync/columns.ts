@@ -33,7 +33,7 @@ function isThere(view: TypedView, from: u32, count: u32): bool {
 
 /** Returns the number that stands in the low bits of a word. */
 @inline
-function numberOf(type: i32, word: u64): f64 {
+export function numberOf(type: i32, word: u64): f64 {
   if (type == FieldType.F64) return reinterpret<f64>(word);
   switch (type) {
     case FieldType.I8: return <f64><i8>word;

@@ -5,30 +5,36 @@
 import { SEQLOCK_SPINS_MAX } from '../abi/field';
 import { Status } from '../abi/status';
 import { TypedView, WriteMode } from '../layout/typed';
+import { isWhole, sealRecord, sealRow } from './checksum';
 import { isStable, put, recordAt, release, stampOf, take } from './seqlock';
+
+/** Copies the record at `at` to a row. Returns `Ok`, `Contention` or `BadCrc`. */
+@inline
+export function copyRow(view: TypedView, at: usize, row: usize): Status {
+  const stride: usize = view.stride;
+  for (let spin: u32 = 0; spin < SEQLOCK_SPINS_MAX; spin++) {
+    const stamp = stampOf(at);
+    for (let offset: usize = 8; offset < stride; offset += 8) store<u64>(row + offset, atomic.load<u64>(at + offset));
+    if (isStable(at, stamp)) return view.checksumAt == 0 || isWhole(view, row) ? Status.Ok : Status.BadCrc;
+  }
+  return Status.Contention;
+}
 
 /**
  * Copies a record to a row.
  *
  * @param row a multiple of 8, `stride` writable bytes
- * @returns `Ok`, `OutOfRange` or `Contention`
+ * @returns `Ok`, `OutOfRange`, `Contention` or `BadCrc`
  * Writes: [row + 8, row + stride).
  */
 export function readRow(view: TypedView, index: u32, row: usize): Status {
   const at = recordAt(view, index);
-  if (at == 0) return Status.OutOfRange;
-  const stride: usize = view.stride;
-  for (let spin: u32 = 0; spin < SEQLOCK_SPINS_MAX; spin++) {
-    const stamp = stampOf(at);
-    for (let offset: usize = 8; offset < stride; offset += 8) store<u64>(row + offset, atomic.load<u64>(at + offset));
-    if (isStable(at, stamp)) return Status.Ok;
-  }
-  return Status.Contention;
+  return at == 0 ? Status.OutOfRange : copyRow(view, at, row);
 }
 
 /** Copies the fields of a row into a record that is taken, or that nobody can see yet. */
 @inline
-function fill(view: TypedView, at: usize, row: usize): void {
+export function fill(view: TypedView, at: usize, row: usize): void {
   const stride: usize = view.stride;
   if (view.strict) {
     for (let offset: usize = 8; offset < stride; offset += 8) atomic.store<u64>(at + offset, load<u64>(row + offset));
@@ -37,15 +43,33 @@ function fill(view: TypedView, at: usize, row: usize): void {
   }
 }
 
-/** Replaces all fields of a record by those of a row. Returns `Ok`, `OutOfRange`, `ReadOnly` or `Contention`. */
+/**
+ * Replaces all fields of a record by those of a row, which gets its checksum.
+ *
+ * @returns `Ok`, `OutOfRange`, `ReadOnly` or `Contention`
+ */
 export function writeRow(view: TypedView, index: u32, row: usize): Status {
   const at = recordAt(view, index);
   if (at == 0) return Status.OutOfRange;
+  if (view.checksumAt != 0) sealRow(view, row);
   const taken = take(view, at);
   if (taken != Status.Ok) return taken;
   fill(view, at, row);
   release(view, at);
   return Status.Ok;
+}
+
+/**
+ * Gives the record behind the last its fields. Behind the count there are zeros: no record is ever taken back, and
+ * opening clears what a crash has left.
+ */
+@inline
+function begin(view: TypedView, at: usize, row: usize): void {
+  if (view.checksumAt != 0) {
+    if (row == 0) return sealRecord(view, at);
+    sealRow(view, row);
+  }
+  if (row != 0) fill(view, at, row);
 }
 
 /**
@@ -62,8 +86,7 @@ export function appendRow(view: TypedView, row: usize): i32 {
   // A count that is none, or before the range, is beyond the room too.
   const ordinal = count - view.first;
   if (ordinal >= view.room) return Status.Full;
-  // Behind the count there are zeros: no record is ever taken back, and opening clears what a crash has left.
-  if (row != 0) fill(view, <usize>view.base + <usize>ordinal * view.stride, row);
+  begin(view, <usize>view.base + <usize>ordinal * view.stride, row);
   put<u64>(view, view.countAt, count + 1);
   view.limit = <u32>ordinal + 1;
   return <i32>(<u32>count);
@@ -79,7 +102,7 @@ function appendAmongMany(view: TypedView, row: usize): i32 {
     const taken = take(view, at);
     if (taken != Status.Ok) return taken;
     if (atomic.load<u64>(view.countAt) == count) {
-      if (row != 0) fill(view, at, row);
+      begin(view, at, row);
       // The count first: given back before it, the record could be taken for the next one once more.
       atomic.store<u64>(view.countAt, count + 1);
       release(view, at);

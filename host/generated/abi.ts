@@ -140,7 +140,7 @@ export const Status = {
   BadSize: -2,
   /** The frame says that it reaches beyond the end of the data. */
   Truncated: -3,
-  /** The checksum of the frame does not match its bytes. */
+  /** The checksum of the frame, or of the typed record, does not match its bytes. */
   BadCrc: -4,
   /** The frame is valid but carries another LSN than its place demands. */
   BadLsn: -5,
@@ -634,8 +634,12 @@ export const TypedView = {
   status: 32,
   /** u32. Index of the first record that the last call on a column has left out. */
   next: 36,
+  /** u32. Where in a record the checksum of its fields stands; 0 where there is none. */
+  checksumAt: 40,
+  /** u32. Slots of a ring; 0 where the store is none. Of a ring, `first` is a slot, and `limit` is 0. */
+  slots: 44,
   /** Bytes of the whole structure. */
-  BYTES: 40,
+  BYTES: 48,
 } as const;
 
 /** How writers take a record. */

@@ -52,6 +52,8 @@ export function fresh(mode: WriteMode = WriteMode.One, strict: bool = false): vo
   view.strict = strict ? 1 : 0;
   view.status = Status.Ok;
   view.next = 0;
+  view.checksumAt = 0;
+  view.slots = 0;
 }
 
 /** Whether nothing but the records was written to. */
