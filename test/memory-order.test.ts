@@ -271,8 +271,20 @@ describe.each(BUILDS)('typed records in the release build %s', (build) => {
     expect(accessesIn(core.instructions('getBytes'))).toEqual([
       ATOMIC_LOAD, 'i32.atomic.load', 'i32.atomic.load', 'i32.store', ATOMIC_LOAD, 'i64.store', ATOMIC_LOAD,
     ]);
-    expect(core.calls('readRow')).toEqual([]);
     expect(core.calls('getBytes')).toEqual([]);
+  });
+
+  it('verifies the copy of a record, never the record, and that after it was found stable', () => {
+    for (const name of ['readRow', 'readRing']) {
+      const body = core.instructions(name);
+      const calls = indicesOf(body, /^call /);
+      expect(calls).toHaveLength(1);
+      const loop = body.findIndex((line) => line.startsWith('loop'));
+      const stable = indicesOf(body, /^i64\.atomic\.load$/).filter((at) => at > loop)[2];
+      expect(calls[0]).toBeGreaterThan(stable!);
+      // The row is the last parameter.
+      expect(body[calls[0]! - 1]).toBe('local.get 2');
+    }
   });
 
   it('takes, stores length and bytes, each atomically where it must, and gives back in setBytes', () => {
@@ -300,5 +312,30 @@ describe.each(BUILDS)('typed records in the release build %s', (build) => {
     expect(accesses[0]).toBe(ATOMIC_LOAD);
     expect(accesses.slice(1, 1 + TAKE.length)).toEqual(TAKE);
     expect(accesses.slice(1 + TAKE.length)).toEqual([ATOMIC_LOAD, ...fill, ATOMIC_STORE, ...RELEASE, ...RELEASE]);
+  });
+
+  it('looks whether a record of a ring is there before its stamp and after all of it', () => {
+    expect(accessesIn(core.instructions('readRing')))
+      .toEqual([ATOMIC_LOAD, ATOMIC_LOAD, ATOMIC_LOAD, 'i64.store', ATOMIC_LOAD, ATOMIC_LOAD]);
+    for (const name of ['writeRing', 'patchRing']) {
+      const body = core.instructions(name);
+      expect(accessesIn(body)[0]).toBe(ATOMIC_LOAD);
+      expect(accessesIn(body).slice(-RELEASE.length)).toEqual(RELEASE);
+      const taking = core.calls(name).map((index) => accessesIn(core.body(index)))
+        .find((accesses) => accesses.includes('mode'));
+      expect(taking).toEqual([...TAKE, ATOMIC_LOAD, ...RELEASE]);
+    }
+  });
+
+  it('takes the slot, replaces the record, counts it and gives it back in appendRing', () => {
+    const words = ['strict', 'i64.load', ATOMIC_STORE, 'i64.load', 'i64.store'];
+    const put = ['strict', ATOMIC_STORE, 'i64.store'];
+    // The words of a row or zeros, then the count.
+    expect(accessesIn(core.instructions('appendRing')))
+      .toEqual(['mode', 'mode', 'i64.load', ...TAKE, ...words, ...put, ...put, ...RELEASE]);
+    const [among] = core.calls('appendRing').map((index) => accessesIn(core.body(index)))
+      .filter((accesses) => accesses.includes('mode'));
+    expect(among)
+      .toEqual([ATOMIC_LOAD, ...TAKE, ATOMIC_LOAD, ...words, ...put, ATOMIC_STORE, ...RELEASE, ...RELEASE]);
   });
 });

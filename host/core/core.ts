@@ -49,6 +49,7 @@ export interface CoreExports {
   checkTypedWriter(header: number): number;
   raiseWord(at: number, value: number): void;
   resetNext(base: number, stride: number, from: number, count: number): number;
+  damagedNext(base: number, stride: number, checksumAt: number, from: number, count: number): number;
   clearWords(from: number, to: number): number;
   refreshLimit(view: number): number;
   getBool(view: number, index: number, offset: number): number;
@@ -76,6 +77,12 @@ export interface CoreExports {
   writeRow(view: number, index: number, row: number): number;
   patchRow(view: number, index: number, row: number, mask: number): number;
   appendRow(view: number, row: number): number;
+  readRing(view: number, index: number, row: number): number;
+  writeRing(view: number, index: number, row: number): number;
+  patchRing(view: number, index: number, row: number, mask: number): number;
+  appendRing(view: number, row: number): number;
+  gatherRows(
+    view: number, type: number, offset: number, from: number, count: number, row: number, to: number): number;
   sumColumn(view: number, type: number, offset: number, from: number, count: number, start: number): number;
   minColumn(view: number, type: number, offset: number, from: number, count: number, start: number): number;
   maxColumn(view: number, type: number, offset: number, from: number, count: number, start: number): number;

@@ -217,6 +217,19 @@ export function resetStamps({ exports }: Core, base: number, stride: number, cou
   return found;
 }
 
+/** Returns the ordinals, from `from` on, of those among `count` records at `base` whose checksum is wrong. */
+export function damagedRecords(
+  { exports }: Core, base: number, stride: number, checksumAt: number, from: number, count: number,
+): number[] {
+  const found: number[] = [];
+  for (let next = from; next < count;) {
+    const ordinal = exports.damagedNext(base, stride, checksumAt, next, count) >>> 0;
+    if (ordinal < count) found.push(ordinal);
+    next = ordinal + 1;
+  }
+  return found;
+}
+
 /** Makes [from, to) of the memory zeros where it is not; returns the words that were not. */
 export function clearWords({ exports }: Core, from: number, to: number): number {
   return exports.clearWords(from, to) >>> 0;

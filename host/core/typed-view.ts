@@ -42,13 +42,17 @@ export interface TypedViewFields extends MappedRange {
   readonly mode: WriteMode;
   /** Whether the processor may reorder stores. */
   readonly strict: boolean;
+  /** Where in a record its checksum stands; 0, the default, where there is none. */
+  readonly checksumAt?: number;
+  /** Slots of a ring; 0, the default, where the store is none. */
+  readonly slots?: number;
 }
 
 export class TypedView {
   readonly core: Core;
   /** Address of the slot. */
-  private at: number;
-  private readonly exports: CoreExports;
+  protected at: number;
+  protected readonly exports: CoreExports;
   private readonly words: Int32Array;
 
   constructor(core: Core, fields: TypedViewFields) {
@@ -59,6 +63,8 @@ export class TypedView {
     this.put(Layout.stride, fields.stride);
     this.put(Layout.countAt, fields.countAt);
     this.put(Layout.strict, fields.strict ? 1 : 0);
+    this.put(Layout.checksumAt, fields.checksumAt ?? 0);
+    this.put(Layout.slots, fields.slots ?? 0);
     this.mode = fields.mode;
     this.moveTo(fields);
   }
@@ -166,7 +172,7 @@ export class TypedView {
     return this.exports.setBytes(this.at, index, offset, bound, ROW_OFFSET, length);
   }
 
-  /** Copies a record to the row, in one state; returns a status. */
+  /** Copies a record to the row, in one state, and verifies its checksum; returns a status. */
   readRow(index: number): number { return this.exports.readRow(this.at, index, ROW_OFFSET); }
 
   /** Replaces a record by the row, as one change; returns a status. */
@@ -207,6 +213,15 @@ export class TypedView {
   /** Leaves the values of up to `VALUES_MAX` records at `VALUES_OFFSET`, as far as `next`; returns how many. */
   gather(type: FieldType, offset: number, from: number, count: number): number {
     return this.exports.gatherColumn(this.at, type, offset, from, Math.min(count, VALUES_MAX), VALUES_OFFSET);
+  }
+
+  /**
+   * Leaves the values of up to `VALUES_MAX` records at `VALUES_OFFSET`, each taken out of a copy of its record; the row
+   * is changed. Returns how many; where it is less, `takeStatus` says why.
+   */
+  gatherRows(type: FieldType, offset: number, from: number, count: number): number {
+    return this.exports.gatherRows(
+      this.at, type, offset, from, Math.min(count, VALUES_MAX), ROW_OFFSET, VALUES_OFFSET);
   }
 
   /** Index of the first record that the last call on a column has left out: where to go on. */

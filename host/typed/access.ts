@@ -25,14 +25,14 @@ export interface FieldAccessor<T> {
    * Reads the field of one record.
    *
    * @throws ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_OUT_OF_RANGE, ERR_VARVE_CONTENTION, ERR_VARVE_BAD_VALUE,
-   *   ERR_VARVE_INEXACT, ERR_VARVE_CLOSED
+   *   ERR_VARVE_INEXACT, ERR_VARVE_CORRUPT (the checksum of its record is wrong), ERR_VARVE_CLOSED
    */
   get(index: number): T;
   /**
    * Writes the field of one record: readers in all processes see it at once, and it survives the death of this process.
    *
    * @throws ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_VALUE_TOO_LONG, ERR_VARVE_OUT_OF_RANGE, ERR_VARVE_CONTENTION,
-   *   ERR_VARVE_READ_ONLY, ERR_VARVE_POISONED, ERR_VARVE_CLOSED. Nothing was written then.
+   *   ERR_VARVE_CORRUPT, ERR_VARVE_READ_ONLY, ERR_VARVE_POISONED, ERR_VARVE_CLOSED. Nothing was written then.
    */
   set(index: number, value: T): void;
 }

@@ -5,7 +5,7 @@
 import { VarveError } from '../errors/varve-error.ts';
 import { Status } from '../generated/abi.ts';
 import type { TypedFile } from './typed-file.ts';
-import { refuseIndex } from './values.ts';
+import { refuseIndex, refuseSequence } from './values.ts';
 
 /**
  * How often a record is looked at again that somebody is writing, each time after a pause of a millisecond, on top of
@@ -13,8 +13,6 @@ import { refuseIndex } from './values.ts';
  */
 const PAUSES_MAX = 100;
 const PAUSE_MS = 1;
-/** Where the fields of a record begin. */
-const STAMP_BYTES = 8;
 /** A word that nobody changes, to sleep on. */
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
@@ -27,7 +25,8 @@ export class Answers {
 
   /** Throws where a value is no index of any record. Asked for those alone that do not fit into 32 bits. */
   requireIndex(index: unknown): void {
-    refuseIndex(index);
+    if (!this.file.isRing) refuseIndex(index);
+    if (!Number.isSafeInteger(index) || (index as number) < 0) refuseSequence(index);
   }
 
   /** Records that are there now, as far as this process can see. Throws where the store is closed. */
@@ -35,6 +34,13 @@ export class Answers {
     const { file } = this;
     if (file.closed) throw closed(file);
     return file.count;
+  }
+
+  /** Index of the first record that is there now. Throws where the store is closed. */
+  first(): number {
+    const { file } = this;
+    if (file.closed) throw closed(file);
+    return file.first;
   }
 
   /**
@@ -62,6 +68,7 @@ export class Answers {
         break;
       case Status.BadValue: throw badValue(file, index, field);
       case Status.Inexact: throw inexact(file, index, field);
+      case Status.BadCrc: throw damaged(file, index);
     }
     throw unexplained(file, index, status);
   }
@@ -87,10 +94,15 @@ export class Answers {
         `record ${index} is not in ${file.path}, which holds ${count === 0 ? 'none' : `0 to ${count - 1}`}`,
         { path: file.path, index, length: count });
     }
+    const { first } = file;
+    if (index < first) {
+      throw new VarveError('ERR_VARVE_OUT_OF_RANGE',
+        `record ${index} of ${file.path} was overwritten; the ring holds ${first} to ${count - 1}`,
+        { path: file.path, index, first, length: count });
+    }
     file.refresh();
     file.moveTo(index);
-    const { first, limit } = file.view;
-    if (index < first || index >= first + limit) throw unexplained(file, index, Status.OutOfRange);
+    if (!file.shows(index)) throw unexplained(file, index, Status.OutOfRange);
   }
 
   /** Waits until nobody writes a record; throws where that takes too long. */
@@ -98,8 +110,7 @@ export class Answers {
     const { file } = this;
     for (let pauses = 0; pauses < PAUSES_MAX; pauses++) {
       Atomics.wait(pause, 0, 0, PAUSE_MS);
-      file.view.getU8(index, STAMP_BYTES);
-      if (file.view.takeStatus() !== Status.Contention) return;
+      if (file.view.readRow(index) !== Status.Contention) return;
     }
     throw contention(file, index);
   }
@@ -125,6 +136,13 @@ function contention({ path }: TypedFile, index: number): VarveError {
 export function badValue({ path }: TypedFile, index: number, field: string | undefined): VarveError {
   return new VarveError('ERR_VARVE_BAD_VALUE', `field '${field}' of record ${index} of ${path} holds no value of its type`,
     { path, index, field });
+}
+
+/** The error for a record whose checksum is wrong. */
+function damaged({ path }: TypedFile, index: number): VarveError {
+  return new VarveError('ERR_VARVE_CORRUPT',
+    `record ${index} of ${path} is damaged: its checksum is wrong; restore a copy, or set all of its fields anew`,
+    { path, index });
 }
 
 /** The error for a stored 64-bit integer that is no exact number. */

@@ -33,10 +33,10 @@ const WANTED: Readonly<Record<Comparison, number>> = {
 /** One field's numbers. All methods throw ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_CONTENTION and ERR_VARVE_CLOSED. */
 export class Column {
   readonly name: string;
-  private readonly file: TypedFile;
-  private readonly answers: Answers;
-  private readonly type: FieldType;
-  private readonly offset: number;
+  protected readonly file: TypedFile;
+  protected readonly answers: Answers;
+  protected readonly type: FieldType;
+  protected readonly offset: number;
 
   constructor(file: TypedFile, answers: Answers, { name, type, offset }: PlacedField) {
     this.name = name;
@@ -85,8 +85,8 @@ export class Column {
     return found;
   }
 
-  /** The indices of those that compare so with a value, ascending. */
-  where(comparison: Comparison, value: number, range?: ColumnRange): Uint32Array {
+  /** The indices of those that compare so with a value, ascending; sequence numbers, of a ring, as float64. */
+  where(comparison: Comparison, value: number, range?: ColumnRange): Uint32Array | Float64Array {
     const wanted = wantedOf(comparison, value);
     const { view } = this.file;
     const { unsigned } = view.core.memory;
@@ -135,7 +135,7 @@ export class Column {
     }
   }
 
-  private bounds(range: ColumnRange = {}): { readonly from: number; readonly to: number } {
+  protected bounds(range: ColumnRange = {}): { readonly from: number; readonly to: number } {
     if (typeof range !== 'object' || range === null) throw wrongType('range', '{ from, to }', range);
     const last = this.answers.length() - 1;
     const { from = 0, to = last } = range;
@@ -152,7 +152,8 @@ export class Column {
   }
 }
 
-function wantedOf(comparison: Comparison, value: number): number {
+/** What of the outcomes of comparing with `value` is wanted. */
+export function wantedOf(comparison: Comparison, value: number): number {
   if (typeof value !== 'number') throw wrongType('value', 'a number', value);
   if (!Object.hasOwn(WANTED, comparison)) throw outOfRange('comparison', Object.keys(WANTED).join(', '), comparison);
   return WANTED[comparison];

@@ -3,10 +3,17 @@
  * other name at most, which the next attempt removes.
  */
 import { dirname } from 'node:path';
+import type { Core } from '../core/core.ts';
 import { outOfRange } from '../errors/varve-error.ts';
-import { TYPED_CAPACITY_MAX, TYPED_CAPACITY_MIN } from '../generated/abi.ts';
+import {
+  TYPED_CAPACITY_MAX, TYPED_CAPACITY_MIN, TYPED_FEATURE_CHECKSUMS, TYPED_FEATURE_RING,
+} from '../generated/abi.ts';
 import type { StoredFile } from '../io/storage.ts';
 import type { NewFile, TypedContext, TypedFormat } from './header.ts';
+import { withChecksums, type Layout } from './layout.ts';
+import type { TypedFileOptions } from './typed-file.ts';
+
+const NOTHING = new Uint8Array(0);
 
 /** The capacity that a file must have for `least` records: 64, doubled. */
 export function capacityFor(least: number, from: number = TYPED_CAPACITY_MIN): number {
@@ -14,6 +21,20 @@ export function capacityFor(least: number, from: number = TYPED_CAPACITY_MIN): n
   let capacity = Math.max(from, TYPED_CAPACITY_MIN);
   while (capacity < least) capacity *= 2;
   return Math.min(capacity, TYPED_CAPACITY_MAX);
+}
+
+/** What a new file is made for. Throws ERR_VARVE_INVALID_ARGUMENT where a ring's capacity was not said. */
+export function newFile(core: Core, layout: Layout, options: TypedFileOptions): NewFile {
+  const { checksums = false, ring = false, capacity = 0, metadata = NOTHING } = options;
+  if (ring && capacity < 1) {
+    throw outOfRange('options.capacity', 'given with ring: true, as the records that the ring holds', options.capacity);
+  }
+  return {
+    layout: withChecksums(core, layout, checksums),
+    features: (checksums ? TYPED_FEATURE_CHECKSUMS : 0) | (ring ? TYPED_FEATURE_RING : 0),
+    capacity: ring ? capacity : capacityFor(capacity),
+    metadata,
+  };
 }
 
 /** Makes the directory, and its name durable. */

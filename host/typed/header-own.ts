@@ -12,10 +12,10 @@ import {
 } from '../generated/abi.ts';
 import type { StoredFile } from '../io/storage.ts';
 import {
-  corruptHeader, newerFile, notThisFormat, readExactly, type NewFile, type StoredHeader, type TypedContext,
-  type TypedFormat,
+  corruptHeader, hasChecksums, newerFile, notThisFormat, readExactly, type NewFile, type StoredHeader,
+  type TypedContext, type TypedFormat,
 } from './header.ts';
-import { orderedHash, type Layout } from './layout.ts';
+import { orderedHash, withChecksums, type Layout } from './layout.ts';
 import { decodeSchema, differences, encodeSchema, schemaMismatch } from './schema-text.ts';
 
 const ID_BYTES = 16;
@@ -54,9 +54,10 @@ function read(context: TypedContext, file: StoredFile, layout: Layout | undefine
       { field: 'textCrc', expected: identity.textCrc, actual: textCrc });
   }
   const stored = storedLayout(context, identity, text.subarray(0, schemaBytes));
-  const found = layout === undefined ? [] : differences(layout, stored);
+  const wanted = layout && withChecksums(context.core, layout, hasChecksums(features));
+  const found = wanted === undefined ? [] : differences(wanted, stored);
   if (found.length > 0) throw schemaMismatch(context.path, found);
-  return { layout: layout ?? stored, features, recordsOffset, metadata: text.slice(schemaBytes) };
+  return { layout: wanted ?? stored, features, recordsOffset, metadata: text.slice(schemaBytes) };
 }
 
 /** Magic, checksum, version, features and kind. */
@@ -99,7 +100,7 @@ function requireLengths(path: string, identity: TypedIdentity, size: number): vo
 function storedLayout({ core, path }: TypedContext, identity: TypedIdentity, text: Uint8Array): Layout {
   let stored: Layout;
   try {
-    stored = decodeSchema(core, text);
+    stored = decodeSchema(core, text, hasChecksums(identity.features));
   } catch (error) {
     throw corruptHeader(path, 'its schema cannot be read', { field: 'schema', cause: String(error) });
   }

@@ -5,9 +5,10 @@
 import type { Core } from '../core/core.ts';
 import type { LiveOffsets } from '../core/typed-header.ts';
 import { VarveError, type ErrorDetails } from '../errors/varve-error.ts';
-import { TYPED_CAPACITY_MAX } from '../generated/abi.ts';
+import { TYPED_CAPACITY_MAX, TYPED_FEATURE_CHECKSUMS, TYPED_FEATURE_RING } from '../generated/abi.ts';
 import type { Storage, StoredFile } from '../io/storage.ts';
 import type { Layout } from './layout.ts';
+import type { Difference } from './schema-text.ts';
 
 /** Where a typed store lives. */
 export interface TypedContext {
@@ -57,6 +58,19 @@ export interface TypedFormat {
   read(context: TypedContext, file: StoredFile, layout: Layout | undefined): StoredHeader;
 }
 
+/** Whether records of a file with these features end with a checksum. */
+export const hasChecksums = (features: number): boolean => (features & TYPED_FEATURE_CHECKSUMS) !== 0;
+/** Whether a file with these features is a ring. */
+export const isRing = (features: number): boolean => (features & TYPED_FEATURE_RING) !== 0;
+
+/** The error for a file that was made with other options than it is opened with. */
+export function madeOtherwise(path: string, found: readonly Difference[]): VarveError {
+  const list = found.map(({ what, expected, actual }) => `${what} is ${String(actual)}, not ${String(expected)}`);
+  return new VarveError('ERR_VARVE_SCHEMA_MISMATCH',
+    `${path} was made with other options (${list.join('; ')}); leave them out, and the file says what it is`,
+    { path, differences: found });
+}
+
 /** The error for a header that contradicts itself or its file. */
 export function corruptHeader(path: string, what: string, details: ErrorDetails): VarveError {
   return new VarveError('ERR_VARVE_CORRUPT', `the header of ${path} is damaged: ${what}; restore a copy`,
@@ -86,14 +100,19 @@ export function readExactly(file: StoredFile, position: number, length: number):
 
 /** Checks the live words of a header against each other and against the file. */
 export function checkLive(
-  path: string, count: number, capacity: number, recordsOffset: number, stride: number, size: number,
+  path: string, { count, capacity }: { readonly count: number; readonly capacity: number }, ring: boolean,
+  recordsOffset: number, stride: number, size: number,
 ): void {
   // Words beyond 2^63 come as negative numbers.
   if (!(capacity >= 1 && capacity <= TYPED_CAPACITY_MAX)) {
     throw corruptHeader(path, `it has room for ${capacity} records`,
       { field: 'capacity', expected: `1 to ${TYPED_CAPACITY_MAX}`, actual: capacity });
   }
-  if (!(count >= 0 && count <= capacity)) {
+  if (ring && !(count >= 0 && count <= Number.MAX_SAFE_INTEGER)) {
+    throw corruptHeader(path, `it counts ${count} records`,
+      { field: 'count', expected: `0 to ${Number.MAX_SAFE_INTEGER}`, actual: count });
+  }
+  if (!ring && !(count >= 0 && count <= capacity)) {
     throw corruptHeader(path, `it counts ${count} records and has room for ${capacity}`,
       { field: 'count', expected: `0 to ${capacity}`, actual: count });
   }

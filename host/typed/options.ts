@@ -26,7 +26,22 @@ export interface TypedStoreOptions {
   readonly writers?: 'one' | 'many';
   /** `'varve'`, the default: checksummed, with the schema in the file; or `'mmfg-1'`, the format of mmapforge. */
   readonly format?: FormatName;
-  /** Records that a new file has room for, rounded up to 64, 128, 256 …; it grows by itself. Default 64. */
+  /**
+   * Whether each record of a new file ends with a checksum of its fields, which every write brings up to date and every
+   * read verifies; format `'varve'` only. Fields are read through their whole records then. Default: as the file was
+   * made, and false for a new one; where the file is otherwise, ERR_VARVE_SCHEMA_MISMATCH.
+   */
+  readonly checksums?: boolean;
+  /**
+   * Whether a new file is a ring: it holds the last `capacity` records, never grows, and each record appended beyond
+   * takes the place of the oldest; format `'varve'` only. Default: as the file was made, and false for a new one; where
+   * the file is otherwise, ERR_VARVE_SCHEMA_MISMATCH.
+   */
+  readonly ring?: boolean;
+  /**
+   * Records that a new file has room for, rounded up to 64, 128, 256 …; it grows by itself. Default 64. Of a ring, the
+   * records that it holds, exactly: to be given when it is made, 1 to 2^31 - 1.
+   */
   readonly capacity?: number;
   /** What a new file keeps for its user, at most some 60 KiB with the schema; not for `'mmfg-1'`. */
   readonly metadata?: Uint8Array;
@@ -36,7 +51,9 @@ export interface TypedStoreOptions {
   readonly storage?: Storage;
 }
 
-const KNOWN = ['readOnly', 'create', 'writers', 'format', 'capacity', 'metadata', 'core', 'storage'];
+const KNOWN = [
+  'readOnly', 'create', 'writers', 'format', 'checksums', 'ring', 'capacity', 'metadata', 'core', 'storage',
+];
 
 function flag(name: string, value: unknown): boolean {
   if (typeof value !== 'boolean') throw wrongType(name, 'a boolean', value);
@@ -70,6 +87,14 @@ export function checkOptions(path: string, options: TypedStoreOptions): [TypedCo
   if (format === 'mmfg-1' && metadata !== undefined) {
     throw outOfRange('options.metadata', 'left out: format \'mmfg-1\' has no room for it', metadata);
   }
+  const features: { checksums?: boolean; ring?: boolean } = {};
+  for (const name of ['checksums', 'ring'] as const) {
+    if (options[name] === undefined) continue;
+    features[name] = flag(`options.${name}`, options[name]);
+    if (format === 'mmfg-1' && features[name]) {
+      throw outOfRange(`options.${name}`, 'false or left out: format \'mmfg-1\' has plain records alone', true);
+    }
+  }
   const context = {
     path: resolve(path), readOnly: flag('options.readOnly', options.readOnly ?? false),
     core: options.core ?? Core.shared(), storage: options.storage ?? realStorage(),
@@ -78,6 +103,7 @@ export function checkOptions(path: string, options: TypedStoreOptions): [TypedCo
     format,
     create: flag('options.create', options.create ?? true),
     writers: oneOf('options.writers', options.writers ?? 'one', ['one', 'many']),
+    ...features,
     ...capacity === undefined ? {} : { capacity },
     ...metadata === undefined ? {} : { metadata },
   }];

@@ -5,7 +5,7 @@
  * property stands at which place, which makes a record of a store several times as fast as a loop over its fields. (It
  * learns one name for each place: of several stores with different fields in one thread the second pays more.)
  */
-import { outOfRange, wrongType } from '../errors/varve-error.ts';
+import { outOfRange, VarveError, wrongType } from '../errors/varve-error.ts';
 import type { Layout } from './layout.ts';
 import { cellOf, type Cell, type Row } from './row.ts';
 import { ValueType } from './values.ts';
@@ -117,6 +117,20 @@ export class Records {
   read(into: AnyRecord, index: number): void {
     if (this.parts.length === 1) this.first.read(this.row, into, index);
     else for (const part of this.parts) part.read(this.row, into, index);
+  }
+
+  /** Whether every field of the row, a copy of record `index`, holds what its type allows. */
+  isValid(index: number): boolean {
+    for (const cell of this.cells.values()) {
+      try {
+        this.row.read(cell, index);
+      } catch (error) {
+        if (VarveError.is(error, 'ERR_VARVE_BAD_VALUE')) return false;
+        // A number too large to be given as one is a good integer all the same.
+        if (!VarveError.is(error, 'ERR_VARVE_INEXACT')) throw error;
+      }
+    }
+    return true;
   }
 
   /** Puts a record into the row. Throws where a field is missing, unknown, or does not take its value. */

@@ -24,15 +24,15 @@ export function encodeSchema({ name, version, fields }: Schema): Uint8Array {
   return Buffer.from(JSON.stringify({ name, version, fields: list }));
 }
 
-/** Reads what `encodeSchema` wrote, and lays it out. Throws where it is anything else. */
-export function decodeSchema(core: Core, text: Uint8Array): Layout {
+/** Reads what `encodeSchema` wrote, and lays it out, for checksums or not. Throws where it is anything else. */
+export function decodeSchema(core: Core, text: Uint8Array, checksums = false): Layout {
   const { name, version, fields } = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(text)) as {
     name: string; version: number; fields: (Field & { name: string })[];
   };
   const entries = fields.map(({ name: field, type, max }) => [field, max === undefined ? { type } : { type, max }]);
   const schema = defineSchema(name, { version, fields: Object.fromEntries(entries) as Record<string, Field> });
   if (Object.keys(schema.fields).length !== fields.length) throw new Error('two fields have one name');
-  return layoutOf(core, schema);
+  return layoutOf(core, schema, checksums);
 }
 
 /** Lists in what two layouts differ. */

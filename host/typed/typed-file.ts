@@ -10,16 +10,20 @@
  */
 import type { Core } from '../core/core.ts';
 import { RANGE_ALIGNMENT } from '../core/memory.ts';
+import { RingView } from '../core/ring-view.ts';
 import { LiveHeader } from '../core/typed-header.ts';
 import { TypedView } from '../core/typed-view.ts';
 import { VarveError } from '../errors/varve-error.ts';
-import { TYPED_FEATURE_CHECKSUMS, TYPED_FEATURE_RING, WriteMode } from '../generated/abi.ts';
+import { WriteMode } from '../generated/abi.ts';
 import type { Lock, Mapping, SharedLock, StoredFile } from '../io/storage.ts';
 import { Syncer } from '../log/syncer.ts';
-import { capacityFor, createDirectory, createFile } from './create.ts';
+import { capacityFor, createDirectory, createFile, newFile } from './create.ts';
 import { mmfgFormat } from './header-mmfg.ts';
 import { ownFormat } from './header-own.ts';
-import { checkLive, type FormatName, type StoredHeader, type TypedContext, type TypedFormat } from './header.ts';
+import {
+  checkLive, hasChecksums, isRing, madeOtherwise, type FormatName, type StoredHeader, type TypedContext,
+  type TypedFormat,
+} from './header.ts';
 import type { Layout } from './layout.ts';
 import { recoverRecords, type TypedRecovery } from './recovery.ts';
 import { RecordWindow } from './window.ts';
@@ -30,11 +34,11 @@ export interface TypedFileOptions {
   readonly create: boolean;
   /** Whether one process writes, or several do. */
   readonly writers: 'one' | 'many';
-  /** Whether each record of a new file ends with a checksum; format `varve` only. */
+  /** Whether each record ends with a checksum; format `varve` only. Where not given, as the file is. */
   readonly checksums?: boolean;
-  /** Whether in a new file the oldest record makes room for the newest; format `varve` only. */
+  /** Whether the oldest record makes room for the newest; format `varve` only. Where not given, as the file is. */
   readonly ring?: boolean;
-  /** Records that a new file has room for, rounded up to 64, 128, 256 … */
+  /** Records that a new file has room for, rounded up to 64, 128, 256 …; those of a ring, exactly. */
   readonly capacity?: number;
   /** What a new file keeps for its user; format `varve` only. */
   readonly metadata?: Uint8Array;
@@ -43,13 +47,7 @@ export interface TypedFileOptions {
 }
 
 const FORMATS: Readonly<Record<FormatName, TypedFormat>> = { 'varve': ownFormat, 'mmfg-1': mmfgFormat };
-const NOTHING = new Uint8Array(0);
-const WHOLE: TypedRecovery = { torn: [], clearedWords: 0 };
-
-/** What readers of a new file must know. */
-function featuresOf({ checksums = false, ring = false }: TypedFileOptions): number {
-  return (checksums ? TYPED_FEATURE_CHECKSUMS : 0) | (ring ? TYPED_FEATURE_RING : 0);
-}
+const WHOLE: TypedRecovery = { torn: [], damaged: [], clearedWords: 0 };
 
 /** A lock on the store. */
 type StoreLock = Lock & Partial<SharedLock>;
@@ -73,10 +71,7 @@ export function openTypedFile(context: TypedContext, layout: Layout | undefined,
   try {
     // Whoever shares the lock with others finds the file that the first of them has made.
     if (mayCreate && lock.alone !== false && !storage.exists(path)) {
-      createFile(context, format, {
-        layout, features: featuresOf(options), capacity: capacityFor(options.capacity ?? 0),
-        metadata: options.metadata ?? NOTHING,
-      });
+      createFile(context, format, newFile(context.core, layout, options));
     }
     const file = openWith(context, format, layout, options, lock);
     try {
@@ -98,11 +93,22 @@ function openWith(
 ): TypedFile {
   const file = context.storage.open(context.path, context.readOnly ? 'read' : 'write');
   try {
-    return new TypedFile(context, format, file, format.read(context, file, layout), options, lock);
+    const header = format.read(context, file, layout);
+    requireOptions(context.path, header.features, options);
+    return new TypedFile(context, format, file, header, options, lock);
   } catch (error) {
     file.close();
     throw error;
   }
+}
+
+/** Throws where a file is not what it was asked for to be. */
+function requireOptions(path: string, features: number, options: TypedFileOptions): void {
+  const found = [
+    { what: 'checksums', expected: options.checksums, actual: hasChecksums(features) },
+    { what: 'ring', expected: options.ring, actual: isRing(features) },
+  ].filter(({ expected, actual }) => expected !== undefined && expected !== actual);
+  if (found.length > 0) throw madeOtherwise(path, found);
 }
 
 export class TypedFile {
@@ -111,6 +117,8 @@ export class TypedFile {
   readonly layout: Layout;
   /** What readers of the file must know: a set of `TYPED_FEATURE_…`. */
   readonly features: number;
+  /** Whether the oldest record makes room for the newest. An index is a sequence number then, and lies in a slot. */
+  readonly isRing: boolean;
   readonly metadata: Uint8Array;
   /** The mapped records; the only way to them. */
   readonly view: TypedView;
@@ -140,6 +148,7 @@ export class TypedFile {
     this.readOnly = readOnly;
     this.layout = header.layout;
     this.features = header.features;
+    this.isRing = isRing(header.features);
     this.metadata = header.metadata;
     this.recordsOffset = header.recordsOffset;
     this.file = file;
@@ -154,6 +163,7 @@ export class TypedFile {
       undo.push(() => { this.headerMapping.unmap(); });
       this.live = new LiveHeader(core, address, format.live);
       this.known = this.checkedCapacity();
+      this.requireCapacity(options.capacity);
       this.window = new RecordWindow(memory, file, this.places, !readOnly, this.known, options.reservedBytes);
       undo.push(() => { this.window.release(); });
       this.recovery = lock !== undefined && lock.alone !== false ? this.recover() : WHOLE;
@@ -171,8 +181,10 @@ export class TypedFile {
     });
   }
 
-  /** Records that are there, now. */
+  /** Records that are there, now; of a ring, all that ever were appended. */
   get count(): number { return this.live.count; }
+  /** Index of the first record that is there, now. */
+  get first(): number { return this.isRing ? Math.max(0, this.count - this.known) : 0; }
   /** Records that the file has room for, as far as is known; `refresh` looks again. */
   get capacity(): number { return this.known; }
   get poisoned(): boolean { return this.state === 'poisoned'; }
@@ -189,8 +201,15 @@ export class TypedFile {
     // In this order: the count never passes the capacity, nor the capacity the file.
     const { count } = this.live;
     const { capacity } = this.live;
-    checkLive(this.path, count, capacity, this.recordsOffset, this.layout.stride, this.file.size());
+    checkLive(
+      this.path, { count, capacity }, this.isRing, this.recordsOffset, this.layout.stride, this.file.size());
     return capacity;
+  }
+
+  /** Throws where a ring was asked for that holds another number of records. */
+  private requireCapacity(expected: number | undefined): void {
+    if (!this.isRing || expected === undefined || expected === this.known) return;
+    throw madeOtherwise(this.path, [{ what: 'capacity', expected, actual: this.known }]);
   }
 
   /** Nobody else writes: cuts what a growth that was not finished has left, and mends the records. */
@@ -200,15 +219,22 @@ export class TypedFile {
     const length = this.recordsOffset + this.known * stride;
     // What lies behind belongs to no record, so that nobody has ever looked at it.
     if (this.file.size() > length) this.file.truncate(length);
-    const recovery = recoverRecords(core, this.window, stride, this.live.count, this.known);
-    const epoch = (this.live.writer?.epoch ?? 0) + 1;
+    const { writer, count } = this.live;
+    const recovery = recoverRecords(core, this.window, {
+      stride, count, capacity: this.known, ring: this.isRing,
+      // After a clean close nothing has changed that was right before.
+      checksumAt: writer?.open === false ? 0 : this.layout.checksumAt,
+    });
+    const epoch = (writer?.epoch ?? 0) + 1;
     this.live.writeWriter({ epoch, open: true, pid: storage.pid, mode: this.mode }, storage.now());
     return recovery;
   }
 
   private newView(core: Core): TypedView {
-    return new TypedView(core, {
+    const View = this.isRing ? RingView : TypedView;
+    return new View(core, {
       ...this.visible(), stride: this.layout.stride, countAt: this.live.countAt, mode: this.mode,
+      checksumAt: this.layout.checksumAt, slots: this.isRing ? this.known : 0,
       // Only x86-64 keeps stores in their order.
       strict: process.arch !== 'x64',
     });
@@ -217,13 +243,20 @@ export class TypedFile {
   /** What the core may see. */
   private visible() {
     const { base, first, room } = this.window;
-    return { base, first, room, limit: Math.min(Math.max(this.live.count - first, 0), room) };
+    const limit = this.isRing ? 0 : Math.min(Math.max(this.live.count - first, 0), room);
+    return { base, first, room, limit };
   }
+
+  /** Where a record lies, counted in records from the first place. */
+  private placeOf(index: number): number { return this.isRing ? index % this.known : index; }
+
+  /** Whether a record that is there can be reached through the view. */
+  shows(index: number): boolean { return this.window.contains(this.placeOf(index)); }
 
   /** Takes notice of what other processes have appended, and of the room that they have made. */
   refresh(): void {
     this.requireNotClosed();
-    if (this.live.capacity > this.known) {
+    if (!this.isRing && this.live.capacity > this.known) {
       const capacity = this.checkedCapacity();
       this.window.extend(capacity);
       this.known = capacity;
@@ -232,14 +265,15 @@ export class TypedFile {
   }
 
   /**
-   * Makes room for at least so many records, and syncs. Where there is no room, everything is as it was.
+   * Makes room for at least so many records, and syncs. Where there is no room, everything is as it was. A ring is
+   * left as it is.
    *
    * Errors: ERR_VARVE_DISK_FULL, ERR_VARVE_READ_ONLY, ERR_VARVE_POISONED, ERR_VARVE_CLOSED
    */
   grow(least: number): void {
     this.requireWritable();
     this.refresh();
-    if (least <= this.known) return;
+    if (this.isRing || least <= this.known) return;
     const capacity = capacityFor(least, this.known);
     this.file.allocate(this.recordsOffset + capacity * this.layout.stride, this.mode === WriteMode.Many);
     // The new length is durable before the capacity can be: a power cut never leaves a header that promises too much.
@@ -253,7 +287,8 @@ export class TypedFile {
   /** Shows the records around `index`, for which there is room. */
   moveTo(index: number): void {
     this.requireNotClosed();
-    if (!this.window.contains(index)) this.window.moveTo(index, this.known);
+    const place = this.placeOf(index);
+    if (!this.window.contains(place)) this.window.moveTo(place, this.known);
     this.view.moveTo(this.visible());
   }
 

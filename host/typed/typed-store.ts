@@ -2,14 +2,17 @@
  * TypedStore: typed records of one length in one mapped file, shared between processes. Arguments and states are
  * checked here; the file is host/typed/typed-file.ts's, the fields are host/typed/access.ts's.
  */
-import { outOfRange, wrongType } from '../errors/varve-error.ts';
+import { outOfRange, VarveError, wrongType } from '../errors/varve-error.ts';
 import { accessorOf, type FieldAccessor, type Means } from './access.ts';
 import { Answers } from './answers.ts';
+import { checkRecords, type TypedCheck } from './check.ts';
 import { Column, type NumericFields } from './columns.ts';
 import { layoutOf } from './layout.ts';
 import { checkOptions, type TypedStoreOptions } from './options.ts';
 import { Records, type AnyRecord } from './records.ts';
 import type { TypedRecovery } from './recovery.ts';
+import { RowAccessor } from './row-access.ts';
+import { RowColumn } from './row-columns.ts';
 import { Row } from './row.ts';
 import { defineSchema, type Fields, type RecordOf, type Schema, type TypeName } from './schema.ts';
 import { Texts } from './text.ts';
@@ -45,6 +48,8 @@ export class TypedStore<F extends Fields = Fields> {
   private readonly file: TypedFile;
   private readonly answers: Answers;
   private readonly records: Records;
+  /** Whether fields are only ever reached through a copy of their record. */
+  private readonly wholeRecords: boolean;
 
   private constructor(path: string, schema: Schema<F>, options: TypedStoreOptions) {
     const [context, fileOptions] = checkOptions(path, options);
@@ -60,7 +65,10 @@ export class TypedStore<F extends Fields = Fields> {
     const means: Means = {
       view, answers: this.answers, texts, bytes: core.memory.bytes, row, stride: layout.stride,
     };
-    const accessors = layout.fields.map((field) => [field.name, accessorOf(means, field)] as const);
+    // Checksums cover whole records, and a record of a ring may go while it is read.
+    this.wholeRecords = layout.checksumAt !== 0 || this.file.isRing;
+    const accessors = layout.fields.map((field) => (
+      [field.name, this.wholeRecords ? new RowAccessor(means, field) : accessorOf(means, field)] as const));
     this.fields = Object.freeze(Object.fromEntries(accessors)) as FieldsOf<F>;
   }
 
@@ -95,17 +103,27 @@ export class TypedStore<F extends Fields = Fields> {
   /** What opening found that a dead writer had left: `torn` are the indices of records that may be half-written. */
   get recovery(): TypedRecovery { return this.file.recovery; }
 
-  /** Records that are there now, whoever has appended them. Errors: ERR_VARVE_CLOSED */
+  /**
+   * Records that are there now, whoever has appended them; of a ring, all that ever were appended. Errors:
+   * ERR_VARVE_CLOSED
+   */
   get length(): number { return this.answers.length(); }
 
-  /** Records that the file has room for now; it grows by itself. Errors: ERR_VARVE_CLOSED, ERR_VARVE_CORRUPT */
+  /** Index of the first record that is there now: 0; in a full ring `length - capacity`. Errors as `length`. */
+  get first(): number { return this.answers.first(); }
+
+  /**
+   * Records that the file has room for now; it grows by itself, unless it is a ring. Errors: ERR_VARVE_CLOSED,
+   * ERR_VARVE_CORRUPT
+   */
   get capacity(): number {
     this.file.refresh();
     return this.file.capacity;
   }
 
   /**
-   * Appends a record and returns its index.
+   * Appends a record and returns its index. In a ring that is full it takes the place of the oldest; indices rise for
+   * ever.
    *
    * @param record all of its fields; without it, zeros, empty text and `false`
    * @throws ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_VALUE_TOO_LONG, ERR_VARVE_DISK_FULL, ERR_VARVE_MEMORY_FULL,
@@ -153,7 +171,7 @@ export class TypedStore<F extends Fields = Fields> {
    *
    * @param into gets the fields and is returned; where an error is thrown, some fields may be there already
    * @throws ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_OUT_OF_RANGE, ERR_VARVE_CONTENTION, ERR_VARVE_BAD_VALUE,
-   *   ERR_VARVE_INEXACT, ERR_VARVE_CLOSED
+   *   ERR_VARVE_INEXACT, ERR_VARVE_CORRUPT (its checksum is wrong), ERR_VARVE_CLOSED
    */
   get(index: number): RecordOf<F>;
   get<T extends Partial<RecordOf<F>>>(index: number, into: T): RecordOf<F> & T;
@@ -188,7 +206,8 @@ export class TypedStore<F extends Fields = Fields> {
 
   /**
    * Changes some fields of a record, as one change for readers. The other fields keep what they have, also where
-   * another writer changes them at the same time: nothing is read before and written back. Errors as `set`.
+   * another writer changes them at the same time: nothing is read before and written back. Errors as `set`, and
+   * ERR_VARVE_CORRUPT where the record's checksum is wrong.
    */
   update(index: number, partial: Readonly<Partial<RecordOf<F>>>): void {
     if (!isIndex(index)) this.answers.requireIndex(index);
@@ -201,11 +220,36 @@ export class TypedStore<F extends Fields = Fields> {
     }
   }
 
-  /** Visits the records that are there at the first step, each in one state, as `get` returns it. Errors as `get`. */
+  /**
+   * Visits the records that are there at the first step, each in one state, as `get` returns it; of a ring, those of
+   * them that were not overwritten before their turn. Errors as `get`.
+   */
   * [Symbol.iterator](): Generator<RecordOf<F>, undefined> {
     const { length } = this;
-    for (let index = 0; index < length; index++) yield this.get(index);
+    for (let index = this.first; index < length; index++) {
+      const record = this.getUnlessOverwritten(index);
+      if (record !== undefined) yield record;
+      // The next that is there may be far ahead.
+      else index = this.first - 1;
+    }
     return undefined;
+  }
+
+  private getUnlessOverwritten(index: number): RecordOf<F> | undefined {
+    try {
+      return this.get(index);
+    } catch (error) {
+      if (VarveError.is(error, 'ERR_VARVE_OUT_OF_RANGE') && index < this.first) return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * Looks at every record that is there: at its checksum, where it has one, and at the values of its fields. Blocks
+   * the thread until it is done; others may write meanwhile. Errors: ERR_VARVE_CLOSED
+   */
+  check(): TypedCheck {
+    return checkRecords(this.file, this.answers, this.records);
   }
 
   /**
@@ -218,7 +262,7 @@ export class TypedStore<F extends Fields = Fields> {
     if (typeof name !== 'string') throw wrongType('name', 'the name of a field', name);
     const field = this.file.layout.fields.find((one) => one.name === name);
     if (field === undefined || NOT_NUMBERS.has(field.type)) throw outOfRange('name', 'a field of numbers', name);
-    return new Column(this.file, this.answers, field);
+    return new (this.wholeRecords ? RowColumn : Column)(this.file, this.answers, field);
   }
 
   /**

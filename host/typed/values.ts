@@ -60,6 +60,12 @@ export function refuseLength(name: string, bytes: number, max: number): never {
     `${name} of ${bytes} bytes is above the ${max} bytes that its field has room for`, { field: name, bytes, max });
 }
 
+/** Throws what is wrong with a sequence number that is no integer from 0 to 2^53 - 1. */
+export function refuseSequence(index: unknown): never {
+  if (typeof index !== 'number') throw wrongType('index', 'a number', index);
+  throw outOfRange('index', `an integer from 0 to ${Number.MAX_SAFE_INTEGER}`, index);
+}
+
 /** Throws what is wrong with an index that is no integer from 0 to 2^32 - 1. */
 export function refuseIndex(index: unknown): never {
   if (typeof index !== 'number') throw wrongType('index', 'a number', index);

@@ -25,7 +25,9 @@ describe('the features of a file', () => {
 
   it.each(CASES.slice(1))('are none of format mmfg-1: %o', (options) => {
     const fixture = typed('simulated', 'simd');
-    const { details } = failure('ERR_VARVE_INVALID_ARGUMENT', () => fixture.open({ ...options, format: 'mmfg-1' }));
+    const { details } = failure('ERR_VARVE_INVALID_ARGUMENT', () => fixture.open({
+      ...options, capacity: 8, format: 'mmfg-1',
+    }));
     expect(details).toMatchObject({ argument: 'format', actual: '\'mmfg-1\'' });
   });
 });

@@ -53,7 +53,7 @@ onEachTyped('recovery', (make) => {
     for (const index of odd) expect(stampOf(bytes, format, index)).toBe(8n);
     expect(bytes.subarray(HEADER[format] + 100 * STRIDE).every((byte) => byte === 0)).toBe(true);
     file.close();
-    expect(fixture.open({ format }).recovery).toEqual({ torn: [], clearedWords: 0 });
+    expect(fixture.open({ format }).recovery).toEqual({ torn: [], damaged: [], clearedWords: 0 });
   });
 
   it.each(FORMATS)('goes through a file that is larger than the window: %s', (format) => {
