@@ -220,13 +220,15 @@ export class TypedFile {
     // What lies behind belongs to no record, so that nobody has ever looked at it.
     if (this.file.size() > length) this.file.truncate(length);
     const { writer, count } = this.live;
+    const wasClosed = writer?.open === false;
+    const { checksumAt } = this.layout;
     const recovery = recoverRecords(core, this.window, {
-      stride, count, capacity: this.known, ring: this.isRing,
-      // After a clean close nothing has changed that was right before.
-      checksumAt: writer?.open === false ? 0 : this.layout.checksumAt,
+      stride, count, capacity: this.known, ring: this.isRing, checksumAt: wasClosed ? 0 : checksumAt,
     });
     const epoch = (writer?.epoch ?? 0) + 1;
     this.live.writeWriter({ epoch, open: true, pid: storage.pid, mode: this.mode }, storage.now());
+    // A power cut must not leave changed records under a header that says that it was closed.
+    if (wasClosed && checksumAt !== 0) this.file.syncNow();
     return recovery;
   }
 

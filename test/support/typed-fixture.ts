@@ -149,6 +149,13 @@ export function append(file: TypedFile, count: number, from = file.count): numbe
   return grown;
 }
 
+/** Replaces a record by that of another number. */
+export function rewrite(file: TypedFile, index: number, number: number): void {
+  fillRow(file, number);
+  const status = file.view.writeRow(index);
+  if (status !== 0) throw new Error(`replacing record ${index} answered ${status}`);
+}
+
 /** The price of a record, or the negative status of reading it. */
 export function priceAt(file: TypedFile, index: number): number {
   const status = file.view.readRow(index);
