@@ -63,8 +63,8 @@ export const ERROR_CODES = {
   },
   ERR_VARVE_CORRUPT: {
     kind: 'corruption',
-    means: 'Bytes that were synced to disk have changed or are missing. Nothing was altered.',
-    next: 'Restore a copy, or run `varve check` to see the damage and `varve repair` to save what is intact. The file of a damaged cursor can be removed, to begin again.',
+    means: 'Bytes that were synced to disk have changed or are missing, or the checksum of a typed record is wrong; `details.index` names it then. Nothing was altered.',
+    next: 'Restore a copy, or run `varve check` to see the damage and `varve repair` to save what is intact. The file of a damaged cursor can be removed, to begin again; a typed record can be set anew.',
   },
   ERR_VARVE_RECORD_LOST: {
     kind: 'corruption',
@@ -73,7 +73,7 @@ export const ERROR_CODES = {
   },
   ERR_VARVE_OUT_OF_RANGE: {
     kind: 'invalid',
-    means: 'The LSN or the reference is not in the log: below the first, above the last, or cut since; or a typed store has no record of that index.',
+    means: 'The LSN or the reference is not in the log: below the first, above the last, or cut since; or a typed store has no record of that index, or none any more, a ring.',
     next: 'Compare with `firstLsn` and `lastLsn`, or with `length`.',
   },
   ERR_VARVE_TRUNCATED: {
@@ -108,7 +108,7 @@ export const ERROR_CODES = {
   },
   ERR_VARVE_SCHEMA_MISMATCH: {
     kind: 'format',
-    means: 'The file of a typed store was written with another schema; `details.differences` lists what differs, field by field.',
+    means: 'The file of a typed store was written with another schema, or made with other options; `details.differences` lists what differs, field by field.',
     next: 'Open it with the schema that it was written with, or copy it to a new file.',
   },
   ERR_VARVE_CONTENTION: {
