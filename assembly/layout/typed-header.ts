@@ -5,10 +5,10 @@ import { TYPED_RECORDS_OFFSET_MIN } from '../abi/field';
  *
  *     0  identity   written once, checksummed
  *   256  writer     written at open and close, checksummed
- *   320  count      live, atomic: records that are there
+ *   320  count      live, atomic: records that are there; of a ring, all that ever were appended
  *   384  capacity   live, atomic: records that the file has room for
  *   448  wake       the futex word, and what is written to notify those who watch the file
- *   512  room       zero: for what later versions keep here, such as a ring's head
+ *   512  room       zero: for what later versions keep here
  *  1024  text       the schema as JSON, then the user's metadata, then zeros up to the records
  *
  * Writer, count, capacity and wake have a cache line each, because different threads write and wait on them. The

@@ -1,31 +1,24 @@
 /**
  * Rings: against an array of all that was ever appended, of which the last are there; beyond 2^31 and 2^32 records;
- * through a window that shows a part of the slots; what a writer that died leaves.
+ * through a window that shows a part of the slots.
  */
-import { copyFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Core } from '../../host/core/core.ts';
-import { STATIC_END, TYPED_CAPACITY_OFFSET } from '../../host/generated/abi.ts';
-import { defineSchema, f64, str, u64, type RecordOf } from '../../host/typed/schema.ts';
-import type { TypedStore } from '../../host/typed/typed-store.ts';
+import { STATIC_END } from '../../host/generated/abi.ts';
 import { failure } from '../support/log-fixture.ts';
 import { scaled } from '../support/tally.ts';
 import { Places } from '../support/typed-places.ts';
+import { Sample, sample, ZERO, type Samples } from '../support/typed-rings.ts';
 import { TypedStores } from '../support/typed-stores.ts';
 
-const Sample = defineSchema('Sample', { fields: { number: u64.number, label: str(10), value: f64 } });
-type Sample = RecordOf<typeof Sample.fields>;
-type Samples = TypedStore<typeof Sample.fields>;
 const FAR = [2 ** 31 - 5, 2 ** 31, 2 ** 32 - 5, 2 ** 32, 2 ** 52];
 
 let stores: TypedStores;
 let opened = 0;
 beforeEach(() => { stores = new TypedStores(); });
 afterEach(() => { stores.remove(); });
-
-const sample = (number: number): Sample => ({ number, label: `#${number % 1e6}`, value: number / 2 });
-const ZERO: Sample = { number: 0, label: '', value: 0 };
 
 function make(capacity: number, options: Parameters<TypedStores['open']>[1] = {}, name = `ring-${opened++}`): Samples {
   return stores.open(Sample, { ring: true, capacity, ...options }, name);
@@ -231,7 +224,7 @@ describe('a ring', () => {
     ] as const) failure('ERR_VARVE_INVALID_ARGUMENT', () => stores.open(Sample, options, 'none'));
   });
 
-  it('is closed, poisoned and read-only as any store is', () => {
+  it('is closed and read-only as any store is', () => {
     const store = make(4, {}, 'closed');
     store.append(sample(0));
     const reader = stores.open(Sample, { readOnly: true }, 'closed');
@@ -247,83 +240,5 @@ describe('a ring', () => {
       () => store.fields.value.get(0), () => { store.fields.value.set(0, 1); }, () => store.length, () => store.first,
       () => [...store], () => column.sum(), () => column.toFloat64Array(), () => store.check(),
     ]) failure('ERR_VARVE_CLOSED', call);
-  });
-});
-
-describe('what a dead writer leaves in a ring', () => {
-  const dead = (store: Samples): Samples => {
-    const name = `dead-${opened++}`;
-    copyFileSync(store.path, stores.file(name));
-    return stores.open(Sample, {}, name);
-  };
-
-  it.each([false, true])('names records by their sequence numbers, checksums %s', (checksums) => {
-    const store = make(10, { checksums });
-    for (let index = 0; index < 25; index++) store.append(sample(index));
-    const places = new Places(store);
-    // The slots of records 16, 24 and 15: the last is the one that the next append takes.
-    for (const slot of [6, 4, 5]) places.hold(slot);
-    places.flip(places.record(5) + places.field('value'));
-    const after = dead(store);
-    expect(after.recovery).toEqual({ torn: [15, 16, 24], damaged: checksums ? [15] : [], clearedWords: 0 });
-    expect([after.first, after.length]).toEqual([15, 25]);
-    if (checksums) failure('ERR_VARVE_CORRUPT', () => after.get(15));
-    for (let index = 16; index < 25; index++) expect(after.get(index)).toEqual(sample(index));
-    expect(after.append(sample(25))).toBe(25);
-    expect(Array.from(after, ({ number }) => number)).toEqual([16, 17, 18, 19, 20, 21, 22, 23, 24, 25]);
-    expect(after.check()).toEqual({ records: 10, torn: [], damaged: [] });
-  });
-
-  it('clears what it had begun in a slot that was never counted', () => {
-    const store = make(10);
-    for (let index = 0; index < 4; index++) store.append(sample(index));
-    const places = new Places(store);
-    places.write(places.record(4), Buffer.alloc(40, 1));
-    const after = dead(store);
-    expect(after.recovery).toEqual({ torn: [], damaged: [], clearedWords: 5 });
-    expect(Array.from(after, ({ number }) => number)).toEqual([0, 1, 2, 3]);
-    expect(after.append()).toBe(4);
-    expect(after.get(4)).toEqual(ZERO);
-  });
-
-  it('is ERR_VARVE_CONTENTION for the others of many until somebody recovers it', () => {
-    const store = make(4, { writers: 'many' }, 'many');
-    for (let index = 0; index < 6; index++) store.append(sample(index));
-    const reader = stores.open(Sample, { readOnly: true }, 'many');
-    new Places(store).hold(2);
-    for (const call of [() => reader.get(2), () => reader.fields.value.get(2), () => reader.column('value').sum()]) {
-      expect(failure('ERR_VARVE_CONTENTION', call).details).toMatchObject({ index: 2 });
-    }
-    expect(failure('ERR_VARVE_CONTENTION', () => store.append(ZERO)).details).toMatchObject({ index: 6 });
-    expect(reader.check()).toEqual({ records: 4, torn: [2], damaged: [] });
-    expect(reader.get(3)).toEqual(sample(3));
-    store.closeSync();
-    const again = stores.open(Sample, { writers: 'many' }, 'many');
-    expect(again.recovery.torn).toEqual([2]);
-    expect(again.append(sample(6))).toBe(6);
-    expect(Array.from(reader, ({ number }) => number)).toEqual([3, 4, 5, 6]);
-  }, 30_000);
-});
-
-describe('the header of a ring', () => {
-  it('counts up to 2^53 - 1, and has the room that it says', () => {
-    const store = make(100, {}, 'header');
-    const places = new Places(store);
-    store.closeSync();
-    places.count(2 ** 53 - 1);
-    expect(stores.open(Sample, { readOnly: true }, 'header').length).toBe(2 ** 53 - 1);
-    for (const count of [2n ** 53n, 2n ** 63n, 2n ** 64n - 1n]) {
-      places.count(count);
-      const { details } = failure('ERR_VARVE_CORRUPT', () => stores.open(Sample, {}, 'header'));
-      expect(details).toMatchObject({ field: 'count' });
-    }
-    places.count(0);
-    for (const capacity of [0n, 101n, 2n ** 31n]) {
-      const bytes = Buffer.alloc(8);
-      bytes.writeBigUInt64LE(capacity);
-      places.write(TYPED_CAPACITY_OFFSET, bytes);
-      const { details } = failure('ERR_VARVE_CORRUPT', () => stores.open(Sample, {}, 'header'));
-      expect(details).toMatchObject({ field: 'capacity' });
-    }
   });
 });
