@@ -17,6 +17,7 @@ export type { Evidence } from './log/recovery-table.ts';
 export type { PoolCounters } from './log/pool.ts';
 export { TypedStore, type FieldsOf } from './typed/typed-store.ts';
 export type { TypedStoreOptions } from './typed/options.ts';
+export type { TypedCheck } from './typed/check.ts';
 export type { TypedRecovery } from './typed/recovery.ts';
 export type { FieldAccessor } from './typed/access.ts';
 export type { Column, ColumnRange, Comparison, NumericFields } from './typed/columns.ts';
