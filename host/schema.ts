@@ -3,6 +3,7 @@
  * the package's main face, because it loads nothing of the engine.
  */
 export {
-  bool, bytes, defineSchema, f32, f64, i16, i32, i64, i8, str, u16, u32, u64, u8,
-  type Field, type Fields, type RecordOf, type Schema, type SchemaDefinition, type TypeName,
+  array, bool, bytes, defineSchema, enumOf, f32, f64, i16, i32, i64, i8, nullable, str, timestamp, u16, u32, u64, u8,
+  type Bytes, type Field, type Fields, type FixedArray, type RecordOf, type Schema, type SchemaDefinition, type Str,
+  type Timestamp, type TypeName,
 } from './typed/schema.ts';

@@ -10,9 +10,9 @@ import type { PlacedField } from './layout.ts';
 import { TYPE_NUMBERS, type Fields, type RecordOf } from './schema.ts';
 import type { TypedFile } from './typed-file.ts';
 
-/** Names of the fields that have numbers. */
+/** Names of the fields that have numbers, or null. */
 export type NumericFields<F extends Fields> = {
-  [K in keyof F]: RecordOf<F>[K] extends number | bigint ? K : never
+  [K in keyof F]: RecordOf<F>[K] extends number | bigint | null ? K : never
 }[keyof F] & string;
 
 /** Which records: `from` to `to`, both included. Default: all that are there. */

@@ -7,13 +7,34 @@ import type { FieldAccessor } from '../../host/typed/access.ts';
 import { layoutOf, orderedHash, sortedHash } from '../../host/typed/layout.ts';
 import type { NumericFields } from '../../host/typed/columns.ts';
 import {
-  bool, bytes, defineSchema, f32, f64, i16, i64, i8, str, u32, u64, u8, type RecordOf,
+  array, bool, bytes, defineSchema, enumOf, f32, f64, i16, i64, i8, isNumeric, nullable, str, timestamp, u32, u64, u8,
+  type Bytes, type Field, type FixedArray, type RecordOf, type Str, type Timestamp,
 } from '../../host/typed/schema.ts';
 import type { TypedStore } from '../../host/typed/typed-store.ts';
 
 const Mixed = defineSchema('Mixed', { version: 2, fields: {
   flag: bool, small: i8, big: u64, near: i64.number, price: f64, name: str(5), raw: bytes(3),
 } });
+const Kinds = defineSchema('Kinds', { fields: {
+  side: enumOf('buy', 'sell'), place: array(f64, 3), wide: array(u64, 2), near: array(i64.number, 2), at: timestamp,
+  note: nullable(str(8)), mark: nullable(f64), kind: nullable(enumOf('a', 'b')), when: nullable(timestamp),
+  row: nullable(array(u8, 2)), flag: nullable(bool), big: nullable(u64),
+} });
+/** The same as an interface, as the generator reads it. */
+interface KindsRecord {
+  side: 'buy' | 'sell';
+  place: FixedArray<f64, 3>;
+  wide: FixedArray<u64, 2>;
+  near: FixedArray<i64<number>, 2>;
+  at: Timestamp;
+  note: Str<8> | null;
+  mark: f64 | null;
+  kind: 'a' | 'b' | null;
+  when: Timestamp | null;
+  row: FixedArray<u8, 2> | null;
+  flag: bool | null;
+  big: u64 | null;
+}
 const core = new Core({ memoryBytes: 16 << 20 });
 
 /** Runs what must be refused, and returns the argument that it was about. */
@@ -42,6 +63,40 @@ describe('a schema', () => {
     expectTypeOf<TypedStore<Mixed>['fields']['other']>().toBeNever();
   });
 
+  it('gives records of all kinds their types, and so does an interface', () => {
+    type Kinds = typeof Kinds.fields;
+    expectTypeOf<RecordOf<Kinds>>().toEqualTypeOf<{
+      side: 'buy' | 'sell'; place: number[]; wide: bigint[]; near: number[]; at: number; note: string | null;
+      mark: number | null; kind: 'a' | 'b' | null; when: number | null; row: number[] | null; flag: boolean | null;
+      big: bigint | null;
+    }>();
+    expectTypeOf<RecordOf<Kinds>>().toEqualTypeOf<KindsRecord>();
+    expectTypeOf<[i8, u8, i16, u32, i64, u64<number>, f32, Bytes<4>]>()
+      .toEqualTypeOf<[number, number, number, number, bigint, number, number, Uint8Array]>();
+    expectTypeOf<TypedStore<Kinds>['fields']['side']>().toEqualTypeOf<FieldAccessor<'buy' | 'sell'>>();
+    expectTypeOf<TypedStore<Kinds>['fields']['mark']>().toEqualTypeOf<FieldAccessor<number | null>>();
+    expectTypeOf<NumericFields<Kinds>>().toEqualTypeOf<'at' | 'mark' | 'when' | 'big'>();
+    expect(Object.keys(Kinds.fields).filter((name) => isNumeric(Kinds.fields[name as keyof Kinds])))
+      .toEqual(['at', 'mark', 'when', 'big']);
+  });
+
+  it('says of each kind what is stored and what it stands for', () => {
+    expect(Kinds.fields).toEqual({
+      side: { type: 'uint8', values: ['buy', 'sell'] }, place: { type: 'float64', count: 3 },
+      wide: { type: 'uint64', as: 'bigint', count: 2 }, near: { type: 'int64', as: 'number', count: 2 },
+      at: { type: 'int64', unit: 'ms' }, note: { type: 'string', max: 8, nullable: true },
+      mark: { type: 'float64', nullable: true }, kind: { type: 'uint8', values: ['a', 'b'], nullable: true },
+      when: { type: 'int64', unit: 'ms', nullable: true }, row: { type: 'uint8', count: 2, nullable: true },
+      flag: { type: 'bool', nullable: true }, big: { type: 'uint64', as: 'bigint', nullable: true },
+    });
+  });
+
+  it('has an index of one byte for enums of up to 256 values, of two for up to 65,536', () => {
+    const of = (count: number) => enumOf(...Array.from({ length: count }, (_, at) => `v${at}`));
+    expect([1, 256, 257, 65536].map((count) => of(count).type)).toEqual(['uint8', 'uint8', 'uint16', 'uint16']);
+    expect(refused(() => of(65537))).toBe('values');
+  });
+
   it('and its fields cannot be changed, nor through what it was made from', () => {
     const definition = { version: 1, fields: { a: { type: 'string' as const, max: 4 }, b: u8 } };
     const schema = defineSchema('Frozen', definition);
@@ -49,6 +104,17 @@ describe('a schema', () => {
     definition.version = 2;
     expect(schema).toEqual({ name: 'Frozen', version: 1, fields: { a: { type: 'string', max: 4 }, b: { type: 'uint8' } } });
     for (const part of [schema, schema.fields, schema.fields.a, schema.fields.b, u8, u64, u64.number, str(5)]) {
+      expect(Object.isFrozen(part)).toBe(true);
+    }
+    const values: [string, ...string[]] = ['a', 'b'];
+    const side = enumOf(...values);
+    values[0] = 'z';
+    expect(side.values).toEqual(['a', 'b']);
+    const raw = { type: 'uint8' as const, values, count: undefined as never };
+    const field: Field = defineSchema('Frozen', { fields: { raw } }).fields.raw;
+    values[0] = 'y';
+    expect(field).toEqual({ type: 'uint8', values: ['z', 'b'] });
+    for (const part of [side, side.values, array(u8, 2), nullable(u8), timestamp, field, field.values]) {
       expect(Object.isFrozen(part)).toBe(true);
     }
     const layout = layoutOf(core, schema);
@@ -71,6 +137,23 @@ describe('a schema', () => {
     ['fields.a', ['S', { fields: { a: null } }]], ['fields.a', ['S', { fields: { a: str } }]],
     ['max', ['S', { fields: { a: { type: 'string' } } }]], ['max', ['S', { fields: { a: { type: 'bytes', max: 0 } } }]],
     ['fields.a.as', ['S', { fields: { a: { type: 'int64', as: 'string' } } }]],
+    ['fields.a', ['S', { fields: { a: enumOf } }]],
+    ['fields.a.values', ['S', { fields: { a: { type: 'uint8', values: [] } } }]],
+    ['fields.a.values', ['S', { fields: { a: { type: 'uint8', values: 'ab' } } }]],
+    ['fields.a.values', ['S', { fields: { a: { type: 'uint8', values: ['a', 'b', 'a'] } } }]],
+    ['fields.a.type', ['S', { fields: { a: { type: 'uint16', values: ['a'] } } }]],
+    ['fields.a.type', ['S', { fields: { a: { type: 'float64', values: ['a'] } } }]],
+    ['fields.a', ['S', { fields: { a: { type: 'uint8', values: ['a'], count: 2 } } }]],
+    ['fields.a', ['S', { fields: { a: { type: 'string', max: 2, count: 2 } } }]],
+    ['fields.a', ['S', { fields: { a: { type: 'bytes', max: 2, unit: 'ms' } } }]],
+    ['fields.a', ['S', { fields: { a: { type: 'int64', unit: 'ms', count: 2 } } }]],
+    ['fields.a.unit', ['S', { fields: { a: { type: 'int64', unit: 's' } } }]],
+    ['fields.a.type', ['S', { fields: { a: { type: 'float64', unit: 'ms' } } }]],
+    ['fields.a.as', ['S', { fields: { a: { type: 'int64', unit: 'ms', as: 'number' } } }]],
+    ['fields.a.count', ['S', { fields: { a: { type: 'uint8', count: 0 } } }]],
+    ['fields.a.count', ['S', { fields: { a: { type: 'uint8', count: '2' } } }]],
+    ['fields.a.type', ['S', { fields: { a: { type: 'bool', count: 2 } } }]],
+    ['fields.a.nullable', ['S', { fields: { a: { type: 'uint8', nullable: false } } }]],
   ])('with a wrong %s is refused: %o', (argument, given) => {
     expect(refused(() => (defineSchema as (...all: unknown[]) => unknown)(...given))).toBe(argument);
   });
@@ -78,6 +161,27 @@ describe('a schema', () => {
   it.each([0, -1, 1.5, NaN, 65537, '8', undefined])('has no text or bytes of at most %s bytes', (max) => {
     expect(refused(() => str(max as number))).toBe('max');
     expect(refused(() => bytes(max as number))).toBe('max');
+  });
+
+  it.each([[[]], [['a', 'a']], [['a', 7]], [[['a', 'b']]], [[undefined]]])('has no enum of %o', (values) => {
+    expect(refused(() => enumOf(...values as string[]))).toBe('values');
+  });
+
+  it.each([
+    ['text', str(4)], ['bytes', bytes(4)], ['booleans', bool], ['enums', enumOf('a')], ['arrays', array(f64, 2)],
+    ['timestamps', timestamp], ['nullable fields', nullable(f64)], ['nothing', undefined], ['types of no field', 'f64'],
+  ])('has no array of %s', (_, element) => {
+    expect(refused(() => array(element as Field<number>, 2))).toBe('element');
+  });
+
+  it.each([0, -1, 1.5, NaN, 65537, '8', undefined])('has no array of %s numbers', (count) => {
+    expect(refused(() => array(u8, count as number))).toBe('count');
+  });
+
+  it('has nothing nullable that is nullable already, or no field', () => {
+    for (const field of [nullable(f64), nullable(str(4)), undefined, 'f64', str]) {
+      expect(refused(() => nullable(field as Field))).toBe('field');
+    }
   });
 });
 
