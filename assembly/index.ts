@@ -17,6 +17,7 @@ export { checkTyped, checkTypedWriter, raiseWord, sealTyped, sealTypedWriter } f
 export { clearWords, damagedNext, resetNext } from './sync/recover';
 export { gatherColumn, maxColumn, minColumn, selectColumn, sumColumn } from './sync/columns';
 export { gatherRows } from './sync/gather';
+export { foldNullable, gatherNullable, selectNullable } from './sync/nullable';
 export { patchRow } from './sync/patch';
 export { appendRing, patchRing, readRing, writeRing } from './sync/ring';
 export { appendRow, readRow, refreshLimit, writeRow } from './sync/rows';

@@ -83,6 +83,8 @@ export class TypedView {
   checksumAt: u32;
   /** Slots of a ring; 0 where the store is none. Of a ring, `first` is a slot, and `limit` is 0. */
   slots: u32;
+  /** How many values the last fold of a column with nulls has found. */
+  values: u32;
 }
 
 /** How writers take a record. */
@@ -93,6 +95,13 @@ export const enum WriteMode {
   One = 1,
   /** A record is taken by compare-and-swap. */
   Many = 2,
+}
+
+/** What is made of the values of a column. */
+export const enum Fold {
+  Sum = 0,
+  Min = 1,
+  Max = 2,
 }
 
 /** What a value of a column may be beside another: bits of a set. */

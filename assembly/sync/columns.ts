@@ -11,19 +11,12 @@
  */
 import { FieldType, SEQLOCK_SPINS_MAX } from '../abi/field';
 import { Status } from '../abi/status';
-import { Outcome, TypedView } from '../layout/typed';
+import { Fold, Outcome, TypedView } from '../layout/typed';
 import { isStable, stampOf } from './seqlock';
-
-/** What a fold does with its values. */
-const enum Fold {
-  Sum = 0,
-  Min = 1,
-  Max = 2,
-}
 
 /** Whether a range of records is there and mapped; says so in the view where not. */
 @inline
-function isThere(view: TypedView, from: u32, count: u32): bool {
+export function isThere(view: TypedView, from: u32, count: u32): bool {
   const ordinal = from - view.first;
   view.next = from;
   if (ordinal <= view.limit && count <= view.limit - ordinal) return true;

@@ -83,6 +83,17 @@ export interface CoreExports {
   appendRing(view: number, row: number): number;
   gatherRows(
     view: number, type: number, offset: number, from: number, count: number, row: number, to: number): number;
+  foldNullable(
+    view: number, type: number, offset: number, presence: number, from: number, count: number, start: number,
+    how: number,
+  ): number;
+  selectNullable(
+    view: number, type: number, offset: number, presence: number, from: number, count: number, wanted: number,
+    other: number, to: number, most: number,
+  ): number;
+  gatherNullable(
+    view: number, type: number, offset: number, presence: number, from: number, count: number, to: number,
+  ): number;
   sumColumn(view: number, type: number, offset: number, from: number, count: number, start: number): number;
   minColumn(view: number, type: number, offset: number, from: number, count: number, start: number): number;
   maxColumn(view: number, type: number, offset: number, from: number, count: number, start: number): number;

@@ -9,13 +9,15 @@
  * A view that was released may be called still: it has no records, and is for reading.
  */
 import {
-  MASK_OFFSET, ROW_OFFSET, Status, type FieldType, TypedView as Layout, VALUES_BYTES, VALUES_OFFSET, type WriteMode,
+  type Fold, MASK_OFFSET, ROW_OFFSET, Status, type FieldType, TypedView as Layout, VALUES_BYTES, VALUES_OFFSET,
+  type WriteMode,
 } from '../generated/abi.ts';
 import type { Core, CoreExports } from './core.ts';
 
 const U32_SHIFT = 2;
 const STATUS = Layout.status >>> U32_SHIFT;
 const NEXT = Layout.next >>> U32_SHIFT;
+const VALUES = Layout.values >>> U32_SHIFT;
 /** Most values that one call of `gather` may be asked for. */
 export const VALUES_MAX = VALUES_BYTES / 8;
 /** Most indices that one call of `select` finds. */
@@ -223,6 +225,40 @@ export class TypedView {
     return this.exports.gatherRows(
       this.at, type, offset, from, Math.min(count, VALUES_MAX), ROW_OFFSET, VALUES_OFFSET);
   }
+
+  /**
+   * The same folds over a field that may be null, of which the bit `presence` of the record says whether it has a
+   * value; nulls are passed over. How many were none stands in `values`.
+   */
+  foldNullable(
+    type: FieldType, offset: number, presence: number, from: number, count: number, start: number, how: Fold,
+  ): number {
+    return this.exports.foldNullable(this.at, type, offset, presence, from, count, start, how);
+  }
+
+  /** As `count`, for a field that may be null: a null compares in no way. */
+  countNullable(
+    type: FieldType, offset: number, presence: number, from: number, count: number, wanted: number, other: number,
+  ): number {
+    return this.exports.selectNullable(this.at, type, offset, presence, from, count, wanted, other, 0, count);
+  }
+
+  /** As `select`, for a field that may be null. */
+  selectNullable(
+    type: FieldType, offset: number, presence: number, from: number, count: number, wanted: number, other: number,
+  ): number {
+    return this.exports.selectNullable(
+      this.at, type, offset, presence, from, count, wanted, other, VALUES_OFFSET, INDICES_MAX);
+  }
+
+  /** As `gather`, for a field that may be null: NaN in the place of a null. */
+  gatherNullable(type: FieldType, offset: number, presence: number, from: number, count: number): number {
+    return this.exports.gatherNullable(
+      this.at, type, offset, presence, from, Math.min(count, VALUES_MAX), VALUES_OFFSET);
+  }
+
+  /** How many values the last fold of a column with nulls has found. */
+  get values(): number { return this.words[(this.at >>> U32_SHIFT) + VALUES]! >>> 0; }
 
   /** Index of the first record that the last call on a column has left out: where to go on. */
   get next(): number { return this.words[(this.at >>> U32_SHIFT) + NEXT]! >>> 0; }

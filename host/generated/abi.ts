@@ -638,8 +638,10 @@ export const TypedView = {
   checksumAt: 40,
   /** u32. Slots of a ring; 0 where the store is none. Of a ring, `first` is a slot, and `limit` is 0. */
   slots: 44,
+  /** u32. How many values the last fold of a column with nulls has found. */
+  values: 48,
   /** Bytes of the whole structure. */
-  BYTES: 48,
+  BYTES: 52,
 } as const;
 
 /** How writers take a record. */
@@ -652,6 +654,14 @@ export const WriteMode = {
   Many: 2,
 } as const;
 export type WriteMode = (typeof WriteMode)[keyof typeof WriteMode];
+
+/** What is made of the values of a column. */
+export const Fold = {
+  Sum: 0,
+  Min: 1,
+  Max: 2,
+} as const;
+export type Fold = (typeof Fold)[keyof typeof Fold];
 
 /** What a value of a column may be beside another: bits of a set. */
 export const Outcome = {

@@ -6,12 +6,11 @@
  */
 import type { TypedView } from '../core/typed-view.ts';
 import { ROW_OFFSET } from '../generated/abi.ts';
-import { writeUtf8 } from '../log/utf8.ts';
 import type { Answers } from './answers.ts';
 import type { PlacedField } from './layout.ts';
 import type { Row } from './row.ts';
-import { TYPE_NUMBERS, type TypeName } from './schema.ts';
-import type { Texts } from './text.ts';
+import type { TypeName } from './schema.ts';
+import { encodeText, type Texts } from './text.ts';
 import {
   isF32, isI16, isI32, isI64, isI64Number, isI8, isIndex, isU16, isU32, isU64, isU64Number, isU8, refuse, refuseIndex,
   refuseLength, ValueType,
@@ -48,14 +47,8 @@ export interface Means {
   readonly stride: number;
 }
 
-/** The number of the kind of values that a field takes. */
-export function valueTypeOf({ type, as }: { readonly type: TypeName; readonly as: 'bigint' | 'number' }): ValueType {
-  if (as === 'number' && type === 'int64') return ValueType.I64Number;
-  if (as === 'number' && type === 'uint64') return ValueType.U64Number;
-  return TYPE_NUMBERS[type];
-}
-
-abstract class Accessor<T> implements FieldAccessor<T> {
+/** What accessors have in common. */
+export abstract class Accessor<T> implements FieldAccessor<T> {
   readonly name: string;
   readonly type: TypeName;
   protected readonly view: TypedView;
@@ -80,7 +73,7 @@ abstract class Accessor<T> implements FieldAccessor<T> {
   }
 }
 
-class BoolAccessor extends Accessor<boolean> {
+export class BoolAccessor extends Accessor<boolean> {
   get(index: number): boolean {
     if (!isIndex(index)) refuseIndex(index);
     const value = this.view.getBool(index, this.offset);
@@ -97,7 +90,7 @@ class BoolAccessor extends Accessor<boolean> {
   }
 }
 
-class I8Accessor extends Accessor<number> {
+export class I8Accessor extends Accessor<number> {
   get(index: number): number {
     if (!isIndex(index)) refuseIndex(index);
     const value = this.view.getI8(index, this.offset);
@@ -112,7 +105,7 @@ class I8Accessor extends Accessor<number> {
   }
 }
 
-class U8Accessor extends Accessor<number> {
+export class U8Accessor extends Accessor<number> {
   get(index: number): number {
     if (!isIndex(index)) refuseIndex(index);
     const value = this.view.getU8(index, this.offset);
@@ -127,7 +120,7 @@ class U8Accessor extends Accessor<number> {
   }
 }
 
-class I16Accessor extends Accessor<number> {
+export class I16Accessor extends Accessor<number> {
   get(index: number): number {
     if (!isIndex(index)) refuseIndex(index);
     const value = this.view.getI16(index, this.offset);
@@ -142,7 +135,7 @@ class I16Accessor extends Accessor<number> {
   }
 }
 
-class U16Accessor extends Accessor<number> {
+export class U16Accessor extends Accessor<number> {
   get(index: number): number {
     if (!isIndex(index)) refuseIndex(index);
     const value = this.view.getU16(index, this.offset);
@@ -157,7 +150,7 @@ class U16Accessor extends Accessor<number> {
   }
 }
 
-class I32Accessor extends Accessor<number> {
+export class I32Accessor extends Accessor<number> {
   get(index: number): number {
     if (!isIndex(index)) refuseIndex(index);
     const value = this.view.getI32(index, this.offset);
@@ -172,7 +165,7 @@ class I32Accessor extends Accessor<number> {
   }
 }
 
-class U32Accessor extends Accessor<number> {
+export class U32Accessor extends Accessor<number> {
   get(index: number): number {
     if (!isIndex(index)) refuseIndex(index);
     const value = this.view.getU32(index, this.offset);
@@ -187,7 +180,7 @@ class U32Accessor extends Accessor<number> {
   }
 }
 
-class F32Accessor extends Accessor<number> {
+export class F32Accessor extends Accessor<number> {
   get(index: number): number {
     if (!isIndex(index)) refuseIndex(index);
     const value = this.view.getF32(index, this.offset);
@@ -202,7 +195,7 @@ class F32Accessor extends Accessor<number> {
   }
 }
 
-class F64Accessor extends Accessor<number> {
+export class F64Accessor extends Accessor<number> {
   get(index: number): number {
     if (!isIndex(index)) refuseIndex(index);
     const value = this.view.getF64(index, this.offset);
@@ -217,7 +210,7 @@ class F64Accessor extends Accessor<number> {
   }
 }
 
-class I64NumberAccessor extends Accessor<number> {
+export class I64NumberAccessor extends Accessor<number> {
   get(index: number): number {
     if (!isIndex(index)) refuseIndex(index);
     const value = this.view.getI64Number(index, this.offset);
@@ -232,7 +225,7 @@ class I64NumberAccessor extends Accessor<number> {
   }
 }
 
-class U64NumberAccessor extends Accessor<number> {
+export class U64NumberAccessor extends Accessor<number> {
   get(index: number): number {
     if (!isIndex(index)) refuseIndex(index);
     const value = this.view.getU64Number(index, this.offset);
@@ -247,7 +240,7 @@ class U64NumberAccessor extends Accessor<number> {
   }
 }
 
-class I64Accessor extends Accessor<bigint> {
+export class I64Accessor extends Accessor<bigint> {
   get(index: number): bigint {
     if (!isIndex(index)) refuseIndex(index);
     const value = this.view.getI64(index, this.offset);
@@ -262,7 +255,7 @@ class I64Accessor extends Accessor<bigint> {
   }
 }
 
-class U64Accessor extends Accessor<bigint> {
+export class U64Accessor extends Accessor<bigint> {
   get(index: number): bigint {
     if (!isIndex(index)) refuseIndex(index);
     const value = BigInt.asUintN(64, this.view.getI64(index, this.offset));
@@ -277,7 +270,7 @@ class U64Accessor extends Accessor<bigint> {
   }
 }
 
-class TextAccessor extends Accessor<string> {
+export class TextAccessor extends Accessor<string> {
   private readonly texts: Texts;
   private readonly bytes: Uint8Array;
   private readonly max: number;
@@ -309,7 +302,7 @@ class TextAccessor extends Accessor<string> {
   }
 }
 
-class BytesAccessor extends Accessor<Uint8Array> {
+export class BytesAccessor extends Accessor<Uint8Array> {
   private readonly bytes: Uint8Array;
   private readonly max: number;
 
@@ -335,29 +328,4 @@ class BytesAccessor extends Accessor<Uint8Array> {
     const status = this.view.setBytes(index, this.offset, this.max, value.length);
     if (status !== 0) this.repeat(status, index, value);
   }
-}
-
-/** Writes text of at most `max` bytes of UTF-8 to memory that has room for 3 times as many; returns its length. */
-export function encodeText(bytes: Uint8Array, at: number, value: string, name: string, max: number): number {
-  // A unit of UTF-16 takes one byte at least.
-  if (value.length > max) refuseLength(name, Buffer.byteLength(value), max);
-  const length = writeUtf8(bytes, at, value);
-  if (length > max) refuseLength(name, length, max);
-  return length;
-}
-
-type AccessorClass = new (means: Means, field: PlacedField) => FieldAccessor<unknown>;
-
-const CLASSES: Readonly<Record<ValueType, AccessorClass>> = {
-  [ValueType.Bool]: BoolAccessor, [ValueType.I8]: I8Accessor, [ValueType.U8]: U8Accessor,
-  [ValueType.I16]: I16Accessor, [ValueType.U16]: U16Accessor, [ValueType.I32]: I32Accessor,
-  [ValueType.U32]: U32Accessor, [ValueType.I64]: I64Accessor, [ValueType.U64]: U64Accessor,
-  [ValueType.F32]: F32Accessor, [ValueType.F64]: F64Accessor, [ValueType.Str]: TextAccessor,
-  [ValueType.Bytes]: BytesAccessor, [ValueType.I64Number]: I64NumberAccessor,
-  [ValueType.U64Number]: U64NumberAccessor,
-};
-
-/** Makes the accessor of a field. */
-export function accessorOf(means: Means, field: PlacedField): FieldAccessor<unknown> {
-  return new CLASSES[valueTypeOf(field)](means, field);
 }

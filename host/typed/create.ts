@@ -6,11 +6,11 @@ import { dirname } from 'node:path';
 import type { Core } from '../core/core.ts';
 import { outOfRange } from '../errors/varve-error.ts';
 import {
-  TYPED_CAPACITY_MAX, TYPED_CAPACITY_MIN, TYPED_FEATURE_CHECKSUMS, TYPED_FEATURE_RING,
+  TYPED_CAPACITY_MAX, TYPED_CAPACITY_MIN, TYPED_FEATURE_CHECKSUMS, TYPED_FEATURE_KINDS, TYPED_FEATURE_RING,
 } from '../generated/abi.ts';
 import type { StoredFile } from '../io/storage.ts';
 import type { NewFile, TypedContext, TypedFormat } from './header.ts';
-import { withChecksums, type Layout } from './layout.ts';
+import { hasKinds, withChecksums, type Layout } from './layout.ts';
 import type { TypedFileOptions } from './typed-file.ts';
 
 const NOTHING = new Uint8Array(0);
@@ -31,7 +31,8 @@ export function newFile(core: Core, layout: Layout, options: TypedFileOptions): 
   }
   return {
     layout: withChecksums(core, layout, checksums),
-    features: (checksums ? TYPED_FEATURE_CHECKSUMS : 0) | (ring ? TYPED_FEATURE_RING : 0),
+    features: (hasKinds(layout) ? TYPED_FEATURE_KINDS : 0) | (checksums ? TYPED_FEATURE_CHECKSUMS : 0)
+      | (ring ? TYPED_FEATURE_RING : 0),
     capacity: ring ? capacity : capacityFor(capacity),
     metadata,
   };

@@ -7,11 +7,17 @@ import { outOfRange } from '../errors/varve-error.ts';
 import { MMFG_MAGIC, MmfgHeader } from '../generated/abi.ts';
 import type { StoredFile } from '../io/storage.ts';
 import { notThisFormat, readExactly, type NewFile, type StoredHeader, type TypedContext, type TypedFormat } from './header.ts';
-import { sortedHash, type Layout } from './layout.ts';
+import { hasKinds, sortedHash, type Layout } from './layout.ts';
 import { schemaMismatch, type Difference } from './schema-text.ts';
 
 /** The one version there is. */
 const VERSION = 1;
+
+function requireLayout(layout: Layout): void {
+  if (hasKinds(layout)) {
+    throw outOfRange('schema', 'made of plain fields, because format mmfg-1 knows no others', layout.schema.name);
+  }
+}
 
 function create(_context: TypedContext, { layout, features, capacity, metadata }: NewFile): Uint8Array {
   if (features !== 0) throw outOfRange('format', '\'varve\', because format mmfg-1 has plain records alone', 'mmfg-1');
@@ -42,4 +48,4 @@ function read({ path }: TypedContext, file: StoredFile, layout: Layout | undefin
   return { layout, features: 0, recordsOffset: MmfgHeader.BYTES, metadata: new Uint8Array(0) };
 }
 
-export const mmfgFormat: TypedFormat = { live: MMFG_LIVE, liveBytes: MmfgHeader.BYTES, create, read };
+export const mmfgFormat: TypedFormat = { live: MMFG_LIVE, liveBytes: MmfgHeader.BYTES, requireLayout, create, read };

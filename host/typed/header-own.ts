@@ -7,15 +7,15 @@ import {
 } from '../core/typed-header.ts';
 import { outOfRange } from '../errors/varve-error.ts';
 import {
-  FORMAT_VERSION, MMFG_MAGIC, STORE_KIND_TYPED, Status, TYPED_RECORDS_OFFSET_MAX, TYPED_RECORDS_OFFSET_MIN,
-  TYPED_TEXT_OFFSET,
+  FORMAT_VERSION, MMFG_MAGIC, STORE_KIND_TYPED, Status, TYPED_FEATURE_KINDS, TYPED_RECORDS_OFFSET_MAX,
+  TYPED_RECORDS_OFFSET_MIN, TYPED_TEXT_OFFSET,
 } from '../generated/abi.ts';
 import type { StoredFile } from '../io/storage.ts';
 import {
   corruptHeader, hasChecksums, newerFile, notThisFormat, readExactly, type NewFile, type StoredHeader,
   type TypedContext, type TypedFormat,
 } from './header.ts';
-import { orderedHash, withChecksums, type Layout } from './layout.ts';
+import { hasKinds, orderedHash, withChecksums, type Layout } from './layout.ts';
 import { decodeSchema, differences, encodeSchema, schemaMismatch } from './schema-text.ts';
 
 const ID_BYTES = 16;
@@ -105,7 +105,9 @@ function storedLayout({ core, path }: TypedContext, identity: TypedIdentity, tex
     throw corruptHeader(path, 'its schema cannot be read', { field: 'schema', cause: String(error) });
   }
   const hash = orderedHash(stored);
+  const kinds = hasKinds(stored) ? TYPED_FEATURE_KINDS : 0;
   const pairs = [
+    ['incompatible', kinds, identity.features & TYPED_FEATURE_KINDS],
     ['schemaVersion', stored.schema.version, identity.schemaVersion], ['stride', stored.stride, identity.stride],
     ['schemaHash', Buffer.from(hash).toString('hex'), Buffer.from(identity.schemaHash).toString('hex')],
   ] as const;

@@ -48,6 +48,8 @@ export interface TypedFormat {
   readonly live: LiveOffsets;
   /** Bytes of a page that hold the live words. */
   readonly liveBytes: number;
+  /** Throws ERR_VARVE_INVALID_ARGUMENT where the format cannot have records of a layout. */
+  requireLayout?(layout: Layout): void;
   /** Returns a new header, up to where the records begin. */
   create(context: TypedContext, made: NewFile): Uint8Array;
   /**

@@ -7,16 +7,12 @@
  */
 import { outOfRange, VarveError, wrongType } from '../errors/varve-error.ts';
 import type { Layout } from './layout.ts';
-import { cellOf, type Cell, type Row } from './row.ts';
-import { ValueType } from './values.ts';
+import { cellOf, NO_CELL, type Cell, type Row } from './row.ts';
 
 const STAMP_BYTES = 8;
 
 /** A record whose fields are not known to the compiler. */
 export type AnyRecord = Record<string, unknown>;
-
-/** Stands where there are fewer than eight: no field is called so. */
-const NO_CELL: Cell = { name: '', type: ValueType.F64, isF64: true, at: 0, offset: 0, size: 0, max: 0 };
 
 /** Eight fields of a record, or the last of them. */
 class EightFields {
@@ -100,6 +96,8 @@ export class Records {
   private readonly stride: number;
   /** Whether fields do not cover the record, so that what is between them must be cleared. */
   private readonly hasGaps: boolean;
+  /** Whether a record may be taken apart while the row is being filled: not where that runs code of its values. */
+  private readonly isDirect: boolean;
 
   constructor({ fields, stride }: Layout, row: Row) {
     const cells = fields.map(cellOf);
@@ -109,6 +107,7 @@ export class Records {
     this.first = this.parts[0]!;
     this.row = row;
     this.stride = stride;
+    this.isDirect = this.parts.length === 1 && cells.every(({ count }) => count === 0);
     const covered = fields.reduce((bytes, { type, size }) => bytes + (type === 'string' || type === 'bytes' ? 0 : size), 0);
     this.hasGaps = covered < stride - STAMP_BYTES;
   }
@@ -139,14 +138,14 @@ export class Records {
     let names = 0;
     for (const name in record) names += name === '' ? 0 : 1;
     if (names !== this.cells.size) this.checkNames(record);
-    if (this.parts.length === 1) {
+    if (this.isDirect) {
       if (this.hasGaps) this.row.clear(this.stride);
       this.first.write(this.row, record);
       return;
     }
     // As above: nothing of the record may run while the row is being filled.
     const values: AnyRecord = {};
-    for (const name of this.cells.keys()) values[name] = record[name];
+    for (const [name, cell] of this.cells) values[name] = this.row.take(cell, record[name]);
     if (this.hasGaps) this.row.clear(this.stride);
     for (const part of this.parts) part.write(this.row, values);
   }
@@ -154,12 +153,14 @@ export class Records {
   /** Puts the fields of a partial record into the row and marks them. Throws as `write`, but none need be there. */
   writeSome(partial: AnyRecord): void {
     if (typeof partial !== 'object' || partial === null) throw wrongType('partial', 'an object', partial);
-    const entries = Object.entries(partial);
-    this.row.clear(this.stride);
-    this.row.clearMask(this.stride);
-    for (const [name, value] of entries) {
+    const entries = Object.entries(partial).map(([name, value]) => {
       const cell = this.cells.get(name);
       if (cell === undefined) throw this.unknown(name);
+      return [cell, this.row.take(cell, value)] as const;
+    });
+    this.row.clear(this.stride);
+    this.row.clearMask(this.stride);
+    for (const [cell, value] of entries) {
       this.row.write(cell, value);
       this.row.mark(cell);
     }

@@ -54,9 +54,10 @@ export class RowAccessor implements FieldAccessor<unknown> {
   /** Puts the value alone into the row and marks it. Throws where the field does not take it. */
   private put(value: unknown): void {
     const { row, stride, cell } = this;
+    const taken = row.take(cell, value);
     row.clear(stride);
     row.clearMask(stride);
-    row.write(cell, value);
+    row.write(cell, taken);
     row.mark(cell);
   }
 }

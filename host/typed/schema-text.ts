@@ -10,7 +10,10 @@ import { defineSchema, type Field, type Schema } from './schema.ts';
 export interface Difference {
   /** The field, or absent where it is about the whole. */
   readonly field?: string;
-  /** What differs: `missing`, `unexpected`, `type`, `max`, `position`, or `version`, `stride`, `hash` of the whole. */
+  /**
+   * What differs: `missing`, `unexpected`, `type`, `max`, `values`, `count`, `unit`, `nullable`, `position`, or
+   * `version`, `stride`, `hash` of the whole.
+   */
   readonly what: string;
   /** By the schema that was given. */
   readonly expected: unknown;
@@ -18,9 +21,18 @@ export interface Difference {
   readonly actual: unknown;
 }
 
-/** Returns a schema as JSON: `{"name","version","fields":[{"name","type"[,"max"]}]}`. */
+/** What the JSON says of a field beside its name and type, where it is there. */
+const KEYS = ['max', 'values', 'count', 'unit', 'nullable'] as const;
+
+/** Returns the part of a field that stands in the file. */
+function storedPart(field: Field): Field {
+  const entries = KEYS.flatMap((key) => (field[key] === undefined ? [] : [[key, field[key]] as const]));
+  return { type: field.type, ...Object.fromEntries(entries) };
+}
+
+/** Returns a schema as JSON: `{"name","version","fields":[{"name","type"}]}`, with more keys where there is more. */
 export function encodeSchema({ name, version, fields }: Schema): Uint8Array {
-  const list = Object.entries(fields).map(([field, { type, max }]) => ({ name: field, type, max }));
+  const list = Object.entries(fields).map(([key, field]) => ({ name: key, ...storedPart(field) }));
   return Buffer.from(JSON.stringify({ name, version, fields: list }));
 }
 
@@ -29,8 +41,8 @@ export function decodeSchema(core: Core, text: Uint8Array, checksums = false): L
   const { name, version, fields } = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(text)) as {
     name: string; version: number; fields: (Field & { name: string })[];
   };
-  const entries = fields.map(({ name: field, type, max }) => [field, max === undefined ? { type } : { type, max }]);
-  const schema = defineSchema(name, { version, fields: Object.fromEntries(entries) as Record<string, Field> });
+  const entries = fields.map((field) => [field.name, storedPart(field)] as const);
+  const schema = defineSchema(name, { version, fields: Object.fromEntries(entries) });
   if (Object.keys(schema.fields).length !== fields.length) throw new Error('two fields have one name');
   return layoutOf(core, schema, checksums);
 }
@@ -39,7 +51,7 @@ export function decodeSchema(core: Core, text: Uint8Array, checksums = false): L
 export function differences(expected: Layout, actual: Layout): Difference[] {
   const found: Difference[] = [];
   const add = (what: string, a: unknown, b: unknown, field?: string): void => {
-    if (a !== b) found.push({ ...(field === undefined ? {} : { field }), what, expected: a, actual: b });
+    if (!isSame(a, b)) found.push({ ...(field === undefined ? {} : { field }), what, expected: a, actual: b });
   };
   add('version', expected.schema.version, actual.schema.version);
   for (const [at, wanted] of expected.fields.entries()) {
@@ -51,6 +63,7 @@ export function differences(expected: Layout, actual: Layout): Difference[] {
     }
     add('type', wanted.type, stored.type, wanted.name);
     if (wanted.type === stored.type) add('max', wanted.max, stored.max, wanted.name);
+    for (const key of ['values', 'count', 'unit', 'nullable'] as const) add(key, wanted[key], stored[key], wanted.name);
     add('position', at, place, wanted.name);
   }
   for (const stored of actual.fields) {
@@ -60,10 +73,23 @@ export function differences(expected: Layout, actual: Layout): Difference[] {
   return found;
 }
 
+/** Whether two facts of a field are the same; lists of values are, when each of them is. */
+function isSame(a: unknown, b: unknown): boolean {
+  return a === b || (Array.isArray(a) && Array.isArray(b) && JSON.stringify(a) === JSON.stringify(b));
+}
+
+/** A fact of a field, for a message. */
+function shown(fact: unknown): string {
+  if (fact === undefined) return 'not there';
+  return Array.isArray(fact) ? JSON.stringify(fact) : String(fact);
+}
+
 /** The error for a file of another schema. */
 export function schemaMismatch(path: string, found: readonly Difference[]): VarveError {
-  const list = found.map(({ field, what, expected, actual }) => (
-    `${field === undefined ? '' : `${field}: `}${what} is ${String(actual)}, not ${String(expected)}`));
+  const list = found.map(({ field, what, expected, actual }) => {
+    if (what === 'missing' || what === 'unexpected') return `${field} is ${what}`;
+    return `${field === undefined ? '' : `${field}: `}${what} is ${shown(actual)}, not ${shown(expected)}`;
+  });
   return new VarveError('ERR_VARVE_SCHEMA_MISMATCH',
     `${path} was written with another schema (${list.join('; ')}); open it with that one`,
     { path, differences: found });

@@ -1,10 +1,13 @@
 /**
- * Short text out of the core's memory, faster than the runtime's own decoder, whose call alone costs more than the
- * bytes.
+ * Text into the core's memory, and short text out of it, faster than the runtime's own decoder, whose call alone costs
+ * more than the bytes.
  *
  * Text of ASCII is made by one call with a fixed number of characters, of which the end is cut off. All else, and all
  * that is longer, the runtime decodes.
  */
+import { writeUtf8 } from '../log/utf8.ts';
+import { refuseLength } from './values.ts';
+
 const SHORT = 8;
 const MIDDLE = 24;
 const NOT_ASCII = 0x80808080;
@@ -46,6 +49,15 @@ export class Texts {
     seen |= words[last]! & ((1 << ((length & 3) << 3)) - 1);
     return (seen & NOT_ASCII) === 0;
   }
+}
+
+/** Writes text of at most `max` bytes of UTF-8 to memory that has room for 3 times as many; returns its length. */
+export function encodeText(bytes: Uint8Array, at: number, value: string, name: string, max: number): number {
+  // A unit of UTF-16 takes one byte at least.
+  if (value.length > max) refuseLength(name, Buffer.byteLength(value), max);
+  const length = writeUtf8(bytes, at, value);
+  if (length > max) refuseLength(name, length, max);
+  return length;
 }
 
 declare global {

@@ -62,6 +62,7 @@ type StoreLock = Lock & Partial<SharedLock>;
 export function openTypedFile(context: TypedContext, layout: Layout | undefined, options: TypedFileOptions): TypedFile {
   const { storage, path, readOnly } = context;
   const format = FORMATS[options.format];
+  if (layout !== undefined) format.requireLayout?.(layout);
   if (readOnly) return openWith(context, format, layout, options, undefined);
   const mayCreate = options.create && layout !== undefined;
   if (mayCreate) createDirectory(context);

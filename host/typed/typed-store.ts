@@ -3,7 +3,8 @@
  * checked here; the file is host/typed/typed-file.ts's, the fields are host/typed/access.ts's.
  */
 import { outOfRange, VarveError, wrongType } from '../errors/varve-error.ts';
-import { accessorOf, type FieldAccessor, type Means } from './access.ts';
+import type { FieldAccessor, Means } from './access.ts';
+import { accessorOf } from './accessors.ts';
 import { Answers } from './answers.ts';
 import { checkRecords, type TypedCheck } from './check.ts';
 import { Column, type NumericFields } from './columns.ts';
@@ -14,12 +15,10 @@ import type { TypedRecovery } from './recovery.ts';
 import { RowAccessor } from './row-access.ts';
 import { RowColumn } from './row-columns.ts';
 import { Row } from './row.ts';
-import { defineSchema, type Fields, type RecordOf, type Schema, type TypeName } from './schema.ts';
+import { defineSchema, isNumeric, type Fields, type RecordOf, type Schema } from './schema.ts';
 import { Texts } from './text.ts';
 import { openTypedFile, type TypedFile } from './typed-file.ts';
 import { isIndex } from './values.ts';
-
-const NOT_NUMBERS: ReadonlySet<TypeName> = new Set<TypeName>(['bool', 'string', 'bytes']);
 
 /** Accessors by the names of the fields. */
 export type FieldsOf<F extends Fields> = { readonly [K in keyof F]: FieldAccessor<RecordOf<F>[K]> };
@@ -261,7 +260,7 @@ export class TypedStore<F extends Fields = Fields> {
   column(name: NumericFields<F>): Column {
     if (typeof name !== 'string') throw wrongType('name', 'the name of a field', name);
     const field = this.file.layout.fields.find((one) => one.name === name);
-    if (field === undefined || NOT_NUMBERS.has(field.type)) throw outOfRange('name', 'a field of numbers', name);
+    if (field === undefined || !isNumeric(field)) throw outOfRange('name', 'a field of numbers', name);
     return new (this.wholeRecords ? RowColumn : Column)(this.file, this.answers, field);
   }
 

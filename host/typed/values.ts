@@ -4,10 +4,36 @@
  */
 import { outOfRange, VarveError, wrongType } from '../errors/varve-error.ts';
 import { FieldType } from '../generated/abi.ts';
+import { TYPE_NUMBERS, type Field } from './schema.ts';
 
-/** A `FieldType`, or one of the two for 64-bit integers that are given as numbers. */
-export const ValueType = { ...FieldType, I64Number: 13, U64Number: 14 } as const;
+/**
+ * A `FieldType`, one of the two for 64-bit integers that are given as numbers, or what else JavaScript sees in a
+ * stored type.
+ */
+export const ValueType = {
+  ...FieldType, I64Number: 13, U64Number: 14, Timestamp: 15, Enum8: 16, Enum16: 17, Array: 18, Nullable: 19,
+} as const;
 export type ValueType = (typeof ValueType)[keyof typeof ValueType];
+
+/** The kind of values that a field takes. */
+export function valueTypeOf(field: Field): ValueType {
+  if (field.nullable !== undefined) return ValueType.Nullable;
+  if (field.values !== undefined) return field.type === 'uint8' ? ValueType.Enum8 : ValueType.Enum16;
+  if (field.unit !== undefined) return ValueType.Timestamp;
+  return field.count === undefined ? elementTypeOf(field) : ValueType.Array;
+}
+
+/** The kind of the elements of an array, or of the only one. */
+export function elementTypeOf({ type, as }: Field): ValueType {
+  if (as === 'number' && type === 'int64') return ValueType.I64Number;
+  if (as === 'number' && type === 'uint64') return ValueType.U64Number;
+  return TYPE_NUMBERS[type];
+}
+
+/** Least and greatest moment that a `Date` can have, in milliseconds from 1970. */
+const TIMESTAMP_MAX = 8.64e15;
+/** Values of an enum that a message lists. */
+const LISTED_MAX = 20;
 
 const F32_MAX = 3.4028234663852886e38;
 const I64_MIN = -(2n ** 63n);
@@ -19,7 +45,7 @@ const RANGES: Readonly<Partial<Record<ValueType, readonly [number | bigint, numb
   [ValueType.I8]: [-128, 127], [ValueType.U8]: [0, 255], [ValueType.I16]: [-32768, 32767], [ValueType.U16]: [0, 65535],
   [ValueType.I32]: [-2147483648, 2147483647], [ValueType.U32]: [0, 4294967295], [ValueType.I64]: [I64_MIN, I64_MAX],
   [ValueType.U64]: [0n, U64_MAX], [ValueType.I64Number]: [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
-  [ValueType.U64Number]: [0, Number.MAX_SAFE_INTEGER],
+  [ValueType.U64Number]: [0, Number.MAX_SAFE_INTEGER], [ValueType.Timestamp]: [-TIMESTAMP_MAX, TIMESTAMP_MAX],
 };
 
 /** Whether a value is an index; a larger one is in no store. */
@@ -35,6 +61,9 @@ export const isI64 = (value: unknown): value is bigint =>
 export const isU64 = (value: unknown): value is bigint => typeof value === 'bigint' && value >= 0n && value <= U64_MAX;
 export const isI64Number = (value: unknown): value is number => Number.isSafeInteger(value);
 export const isU64Number = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+export const isF64 = (value: unknown): value is number => typeof value === 'number';
+export const isTimestamp = (value: unknown): value is number =>
+  Number.isInteger(value) && (value as number) >= -TIMESTAMP_MAX && (value as number) <= TIMESTAMP_MAX;
 /** NaN and the infinities are floats; a finite number that would become infinite is none. */
 export const isF32 = (value: unknown): value is number =>
   typeof value === 'number' && (Math.abs(value) <= F32_MAX || !Number.isFinite(value) || Number.isFinite(Math.fround(value)));
@@ -52,6 +81,24 @@ export function refuse(name: string, type: ValueType, value: unknown): never {
   const [least, most] = range;
   if (typeof value !== typeof least) throw wrongType(name, `a ${typeof least}`, value);
   throw outOfRange(name, `an integer from ${least} to ${most}`, value);
+}
+
+/** Throws what is wrong with a value that is none of an enum. */
+export function refuseEnum(name: string, values: readonly string[], value: unknown): never {
+  const listed = values.slice(0, LISTED_MAX).map((one) => `'${one}'`).join(', ');
+  const expected = `one of ${listed}${values.length > LISTED_MAX ? ` and ${values.length - LISTED_MAX} others` : ''}`;
+  throw typeof value === 'string' ? outOfRange(name, expected, value) : wrongType(name, expected, value);
+}
+
+/** Throws what is wrong with a value that is no array of `count` numbers. */
+export function refuseArray(name: string, count: number, value: unknown): never {
+  if (!Array.isArray(value)) throw wrongType(name, `an array of ${count} numbers`, value);
+  throw outOfRange(name, `an array of ${count} numbers`, `${value.length} of them`);
+}
+
+/** Throws where a field that may be null is not there at all. */
+export function refuseMissing(name: string): never {
+  throw wrongType(name, 'a value or null', undefined);
 }
 
 /** Throws where a value of so many bytes does not fit into its field. */
