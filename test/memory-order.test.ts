@@ -248,6 +248,18 @@ describe.each(BUILDS)('typed records in the release build %s', (build) => {
     expect(accessesIn(body).filter((line) => /\.load/.test(line) && !line.includes('atomic'))).toEqual([]);
   });
 
+  it.each(['foldNullable', 'selectNullable', 'gatherNullable'])(
+    'loads value and presence atomically between two atomic loads of their stamp in %s', (name) => {
+      const body = core.instructions(name);
+      const loop = body.findIndex((line) => line.startsWith('loop'));
+      const loads = indicesOf(body, /atomic/);
+      expect(loads.map((at) => body[at])).toEqual([ATOMIC_LOAD, ATOMIC_LOAD, ATOMIC_LOAD, ATOMIC_LOAD]);
+      expect(loads[0]).toBeGreaterThan(loop);
+      expect(addressBefore(body, loads[3]!)).toBe(addressBefore(body, loads[0]!));
+      for (const at of loads.slice(1, 3)) expect(addressBefore(body, at)).not.toBe(addressBefore(body, loads[0]!));
+      expect(accessesIn(body).filter((line) => /\.load/.test(line) && !line.includes('atomic'))).toEqual([]);
+    });
+
   it.each([
     ['set8', 'i32.atomic.store8', 'i32.store8'], ['set16', 'i32.atomic.store16', 'i32.store16'],
     ['set32', 'i32.atomic.store', 'i32.store'], ['setF32', 'i32.atomic.store', /^[if]32\.store$/],

@@ -2,9 +2,9 @@
  * Columns: the numbers of one field over many records. Each record is read in one state; the column as a whole is not a
  * snapshot where others write meanwhile.
  */
-import { VALUES_MAX } from '../core/typed-view.ts';
+import { VALUES_MAX, type TypedView } from '../core/typed-view.ts';
 import { outOfRange, wrongType } from '../errors/varve-error.ts';
-import { Outcome, Status, VALUES_OFFSET, type FieldType } from '../generated/abi.ts';
+import { Fold, Outcome, Status, VALUES_OFFSET, type FieldType } from '../generated/abi.ts';
 import type { Answers } from './answers.ts';
 import type { PlacedField } from './layout.ts';
 import { TYPE_NUMBERS, type Fields, type RecordOf } from './schema.ts';
@@ -30,69 +30,72 @@ const WANTED: Readonly<Record<Comparison, number>> = {
   '=': Equal, '!=': Less | Greater | Unordered, '<': Less, '<=': Less | Equal, '>': Greater, '>=': Greater | Equal,
 };
 
-/** One field's numbers. All methods throw ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_CONTENTION and ERR_VARVE_CLOSED. */
+/**
+ * One field's numbers. Where it may be null, those that are null do not take part: they are neither summed up nor
+ * counted, and compare in no way.
+ *
+ * All methods throw ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_CONTENTION and ERR_VARVE_CLOSED.
+ */
 export class Column {
   readonly name: string;
   protected readonly file: TypedFile;
   protected readonly answers: Answers;
   protected readonly type: FieldType;
   protected readonly offset: number;
+  /** The bit of a record that says whether there is a value; 0 where there always is. */
+  protected readonly presence: number;
 
-  constructor(file: TypedFile, answers: Answers, { name, type, offset }: PlacedField) {
+  constructor(file: TypedFile, answers: Answers, { name, type, offset, presence }: PlacedField) {
     this.name = name;
     this.file = file;
     this.answers = answers;
     this.type = TYPE_NUMBERS[type];
     this.offset = offset;
+    this.presence = presence;
   }
 
   /** Their sum, added up in order; 0 of none. */
   sum(range?: ColumnRange): number {
-    const { view } = this.file;
-    let sum = 0;
-    this.walk(range, (from, count) => { sum = view.sum(this.type, this.offset, from, count, sum); });
-    return sum;
+    return this.fold(range, Fold.Sum, 0).result;
   }
 
   /** The least; NaN where one of them is, `Infinity` of none, as `Math.min`. */
   min(range?: ColumnRange): number {
-    const { view } = this.file;
-    let least = Infinity;
-    this.walk(range, (from, count) => { least = view.min(this.type, this.offset, from, count, least); });
-    return least;
+    return this.fold(range, Fold.Min, Infinity).result;
   }
 
   /** The greatest; NaN where one of them is, `-Infinity` of none, as `Math.max`. */
   max(range?: ColumnRange): number {
-    const { view } = this.file;
-    let most = -Infinity;
-    this.walk(range, (from, count) => { most = view.max(this.type, this.offset, from, count, most); });
-    return most;
+    return this.fold(range, Fold.Max, -Infinity).result;
   }
 
   /** Their sum divided by their number; NaN of none. */
   mean(range?: ColumnRange): number {
-    const bounds = this.bounds(range);
-    return this.sum(bounds) / (bounds.to + 1 - bounds.from);
+    const { result, values } = this.fold(range, Fold.Sum, 0);
+    return result / values;
   }
 
   /** How many compare so with a value. */
   count(comparison: Comparison, value: number, range?: ColumnRange): number {
     const wanted = wantedOf(comparison, value);
-    const { view } = this.file;
+    const { file: { view }, type, offset, presence } = this;
     let found = 0;
-    this.walk(range, (from, count) => { found += view.count(this.type, this.offset, from, count, wanted, value); });
+    this.walk(range, (from, count) => {
+      found += presence === 0 ? view.count(type, offset, from, count, wanted, value)
+        : view.countNullable(type, offset, presence, from, count, wanted, value);
+    });
     return found;
   }
 
   /** The indices of those that compare so with a value, ascending; sequence numbers, of a ring, as float64. */
   where(comparison: Comparison, value: number, range?: ColumnRange): Uint32Array | Float64Array {
     const wanted = wantedOf(comparison, value);
-    const { view } = this.file;
+    const { file: { view }, type, offset, presence } = this;
     const { unsigned } = view.core.memory;
     const parts: Uint32Array[] = [];
     this.walk(range, (from, count) => {
-      const found = view.select(this.type, this.offset, from, count, wanted, value);
+      const found = presence === 0 ? view.select(type, offset, from, count, wanted, value)
+        : view.selectNullable(type, offset, presence, from, count, wanted, value);
       parts.push(unsigned.slice(VALUES_OFFSET / 4, VALUES_OFFSET / 4 + found));
     });
     const all = new Uint32Array(parts.reduce((sum, { length }) => sum + length, 0));
@@ -104,17 +107,35 @@ export class Column {
     return all;
   }
 
-  /** All of them, copied. */
+  /** All of them, copied; NaN in the place of a null. */
   toFloat64Array(range?: ColumnRange): Float64Array {
-    const { view } = this.file;
+    const { file: { view }, type, offset, presence } = this;
     const { doubles } = view.core.memory;
     const bounds = this.bounds(range);
     const values = new Float64Array(bounds.to + 1 - bounds.from);
     this.walk(bounds, (from, count) => {
-      const found = view.gather(this.type, this.offset, from, Math.min(count, VALUES_MAX));
+      const found = presence === 0 ? view.gather(type, offset, from, Math.min(count, VALUES_MAX))
+        : view.gatherNullable(type, offset, presence, from, Math.min(count, VALUES_MAX));
       values.set(doubles.subarray(VALUES_OFFSET / 8, VALUES_OFFSET / 8 + found), from - bounds.from);
     });
     return values;
+  }
+
+  /** Goes on from `start` with the values of a range; with the number of those that are no nulls. */
+  private fold(range: ColumnRange | undefined, how: Fold, start: number): { result: number; values: number } {
+    const { file: { view }, type, offset, presence } = this;
+    let result = start;
+    let values = 0;
+    this.walk(range, (from, count) => {
+      if (presence === 0) {
+        result = foldPlain(view, type, offset, from, count, result, how);
+        values += view.next - from;
+      } else {
+        result = view.foldNullable(type, offset, presence, from, count, result, how);
+        values += view.values;
+      }
+    });
+    return { result, values };
   }
 
   /** Calls `look` for what is mapped of a range, and on from where it came to, until it came to the end. */
@@ -157,4 +178,11 @@ export function wantedOf(comparison: Comparison, value: number): number {
   if (typeof value !== 'number') throw wrongType('value', 'a number', value);
   if (!Object.hasOwn(WANTED, comparison)) throw outOfRange('comparison', Object.keys(WANTED).join(', '), comparison);
   return WANTED[comparison];
+}
+
+function foldPlain(
+  view: TypedView, type: FieldType, offset: number, from: number, count: number, start: number, how: Fold,
+): number {
+  if (how === Fold.Sum) return view.sum(type, offset, from, count, start);
+  return how === Fold.Min ? view.min(type, offset, from, count, start) : view.max(type, offset, from, count, start);
 }

@@ -80,7 +80,7 @@ function isSame(a: unknown, b: unknown): boolean {
 
 /** A fact of a field, for a message. */
 function shown(fact: unknown): string {
-  if (fact === undefined) return 'not there';
+  if (fact === undefined) return 'absent';
   return Array.isArray(fact) ? JSON.stringify(fact) : String(fact);
 }
 

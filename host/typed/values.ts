@@ -93,7 +93,7 @@ export function refuseEnum(name: string, values: readonly string[], value: unkno
 /** Throws what is wrong with a value that is no array of `count` numbers. */
 export function refuseArray(name: string, count: number, value: unknown): never {
   if (!Array.isArray(value)) throw wrongType(name, `an array of ${count} numbers`, value);
-  throw outOfRange(name, `an array of ${count} numbers`, `${value.length} of them`);
+  throw outOfRange(`${name}.length`, `${count}`, value.length);
 }
 
 /** Throws where a field that may be null is not there at all. */
