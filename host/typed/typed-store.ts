@@ -124,7 +124,7 @@ export class TypedStore<F extends Fields = Fields> {
    * Appends a record and returns its index. In a ring that is full it takes the place of the oldest; indices rise for
    * ever.
    *
-   * @param record all of its fields; without it, zeros, empty text and `false`
+   * @param record all of its fields; without it, zeros, empty text, `false`, first values of enums, and null
    * @throws ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_VALUE_TOO_LONG, ERR_VARVE_DISK_FULL, ERR_VARVE_MEMORY_FULL,
    *   ERR_VARVE_CONTENTION, ERR_VARVE_READ_ONLY, ERR_VARVE_POISONED, ERR_VARVE_CLOSED, ERR_VARVE_IO. Nothing was
    *   appended then.
@@ -254,7 +254,8 @@ export class TypedStore<F extends Fields = Fields> {
   /**
    * The numbers of one field, of all records or of a range of them: sums, extremes, counts, selections.
    *
-   * @param name a field of numbers; 64-bit integers take part as the nearest numbers
+   * @param name a field of numbers or timestamps, or of null in their place; 64-bit integers take part as the nearest
+   *   numbers
    * @throws ERR_VARVE_INVALID_ARGUMENT
    */
   column(name: NumericFields<F>): Column {

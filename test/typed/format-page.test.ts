@@ -1,22 +1,26 @@
 /**
- * The files that docs/format.md shows byte by byte: they are on the page as they are, and what the page says of them is
- * what they hold.
+ * The files that docs/format.md shows byte by byte: they are on the page as they are, what the page says of them is
+ * what they hold, and a file that is made today is the same.
  */
 import { copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { TYPED_WRITER_OFFSET, TypedHeader, TypedWriter } from '../../host/generated/abi.ts';
 import { defineSchema, f64, str, u32 } from '../../host/typed/schema.ts';
+import { TypedStore } from '../../host/typed/typed-store.ts';
 import { hexdump, shownIn } from '../support/hexdump.ts';
 import { ROOT } from '../support/repository.ts';
 import { FORMATS, NAME, priceAt, typed } from '../support/typed-fixture.ts';
+import { EMPTY, FULL, Order } from '../support/typed-kinds.ts';
 import { TypedStores } from '../support/typed-stores.ts';
 
 const FORMAT_PAGE = join(ROOT, 'docs/format.md');
 const FIXTURES = join(ROOT, 'test/fixtures');
+const ORDERS = join(FIXTURES, 'format-1/orders.varve');
 const FILES = { 'varve': 'format-1/ticks.varve', 'mmfg-1': 'mmfg-tick.mmf' } as const;
 
 describe('docs/format.md', () => {
-  it.each(['sealed.varve', 'ring.varve'])('shows %s byte by byte', (name) => {
+  it.each(['orders.varve', 'sealed.varve', 'ring.varve'])('shows %s byte by byte', (name) => {
     const { page, filled } = shownIn(FORMAT_PAGE, name, hexdump(readFileSync(join(FIXTURES, 'format-1', name))));
     if (process.env['UPDATE'] === '1') writeFileSync(FORMAT_PAGE, filled);
     expect(page).toBe(filled);
@@ -35,6 +39,37 @@ describe('docs/format.md', () => {
     const file = fixture.open({ format, create: false });
     expect([file.count, file.capacity, priceAt(file, 0)]).toEqual([1, 64, 189.5]);
     expect(Buffer.from(file.metadata).toString()).toBe(format === 'varve' ? 'made for this page' : '');
+  });
+
+  it('shows a file that holds every kind of field, with values and without', () => {
+    const fixture = typed('real', 'simd');
+    fixture.log.put(NAME, readFileSync(ORDERS));
+    const { core } = fixture.log;
+    for (const readOnly of [true, false]) {
+      const store = TypedStore.openSync(fixture.path(), Order, { core, create: false, readOnly });
+      expect([...store]).toEqual([FULL, EMPTY]);
+      expect(store.fields.limit.get(1)).toBe(null);
+      expect(Buffer.from(store.metadata).toString()).toBe('made for this page');
+      store.closeSync();
+    }
+  });
+
+  it('shows what is written today, but for the id, the times, the process and their checksums', () => {
+    const fixture = typed('simulated', 'simd');
+    const { core, storage } = fixture.log;
+    const store = TypedStore.openSync(fixture.path(), Order,
+      { core, storage: storage!, metadata: Buffer.from('made for this page') });
+    store.append(FULL);
+    store.append(EMPTY);
+    store.closeSync();
+    const changing = [
+      [TypedHeader.crc, 4], [TypedHeader.storeIdLow, 24], [TYPED_WRITER_OFFSET, TypedWriter.BYTES],
+    ] as const;
+    const [made, shown] = [fixture.bytes(), readFileSync(ORDERS)].map((bytes) => {
+      for (const [at, length] of changing) bytes.fill(0, at, at + length);
+      return bytes;
+    });
+    expect(made!.equals(shown!)).toBe(true);
   });
 });
 

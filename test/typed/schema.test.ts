@@ -1,15 +1,17 @@
 /**
  * Schemas: what they accept, that they cannot be changed, which types follow from them, and where their fields stand.
  */
+import { createHash } from 'node:crypto';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import { Core } from '../../host/core/core.ts';
 import type { FieldAccessor } from '../../host/typed/access.ts';
-import { layoutOf, orderedHash, sortedHash } from '../../host/typed/layout.ts';
+import { hasKinds, layoutOf, orderedHash, sortedHash } from '../../host/typed/layout.ts';
 import type { NumericFields } from '../../host/typed/columns.ts';
 import {
   array, bool, bytes, defineSchema, enumOf, f32, f64, i16, i64, i8, isNumeric, nullable, str, timestamp, u32, u64, u8,
-  type Bytes, type Field, type FixedArray, type RecordOf, type Str, type Timestamp,
+  type Bytes, type Field, type FixedArray, type RecordOf, type Schema, type Str, type Timestamp,
 } from '../../host/typed/schema.ts';
+import { decodeSchema, differences, encodeSchema } from '../../host/typed/schema-text.ts';
 import type { TypedStore } from '../../host/typed/typed-store.ts';
 
 const Mixed = defineSchema('Mixed', { version: 2, fields: {
@@ -197,6 +199,51 @@ describe('a layout', () => {
     expect(stride).toBe(64);
   });
 
+  it('puts presence bits in front, arrays at the alignment of their elements, and enums at their index', () => {
+    const { fields, stride } = layoutOf(core, Kinds);
+    expect(fields.map(({ name, presence, offset, size }) => [name, presence, offset, size])).toEqual([
+      ['side', 0, 9, 1], ['place', 0, 16, 24], ['wide', 0, 40, 16], ['near', 0, 56, 16], ['at', 0, 72, 8],
+      ['note', 64, 80, 12], ['mark', 65, 96, 8], ['kind', 66, 104, 1], ['when', 67, 112, 8], ['row', 68, 120, 2],
+      ['flag', 69, 122, 1], ['big', 70, 128, 8],
+    ]);
+    expect(stride).toBe(136);
+    const long = Array.from({ length: 257 }, (_, at) => `v${at}`);
+    expect(layoutOf(core, defineSchema('L', { fields: { a: u8, b: enumOf(...long), c: array(u8, 3), d: u8 } })).fields
+      .map(({ offset, size }) => [offset, size])).toEqual([[8, 1], [10, 2], [12, 3], [15, 1]]);
+    expect(hasKinds(layoutOf(core, Kinds))).toBe(true);
+    expect(hasKinds(layoutOf(core, Mixed))).toBe(false);
+  });
+
+  it('has a hash that covers every kind of field', () => {
+    const tokens = [
+      'side:uint8["buy","sell"]:1', 'place:float64[3]:24', 'wide:uint64[2]:16', 'near:int64[2]:16', 'at:int64(ms):8',
+      'note:string?:12', 'mark:float64?:8', 'kind:uint8["a","b"]?:1', 'when:int64(ms)?:8', 'row:uint8[2]?:2',
+      'flag:bool?:1', 'big:uint64?:8',
+    ];
+    const sha256 = (text: string): Uint8Array => createHash('sha256').update(text).digest();
+    expect(orderedHash(layoutOf(core, Kinds))).toEqual(sha256(tokens.join(',')));
+    // Plain fields have the tokens that they always had.
+    expect(orderedHash(layoutOf(core, Mixed))).toEqual(sha256(
+      'flag:bool:1,small:int8:1,big:uint64:8,near:int64:8,price:float64:8,name:string:9,raw:bytes:7'));
+  });
+
+  it('of a schema and of its text is the same', () => {
+    for (const schema of [Kinds, Mixed] as Schema[]) {
+      const text = encodeSchema(schema);
+      const layout = decodeSchema(core, text);
+      expect(differences(layoutOf(core, schema), layout)).toEqual([]);
+      expect(encodeSchema(layout.schema)).toEqual(text);
+    }
+    expect(JSON.parse(Buffer.from(encodeSchema(Kinds)).toString()).fields.slice(0, 8)).toEqual([
+      { name: 'side', type: 'uint8', values: ['buy', 'sell'] }, { name: 'place', type: 'float64', count: 3 },
+      { name: 'wide', type: 'uint64', count: 2 }, { name: 'near', type: 'int64', count: 2 },
+      { name: 'at', type: 'int64', unit: 'ms' }, { name: 'note', type: 'string', max: 8, nullable: true },
+      { name: 'mark', type: 'float64', nullable: true }, { name: 'kind', type: 'uint8', values: ['a', 'b'], nullable: true },
+    ]);
+    const wrong = { name: 'S', version: 1, fields: [{ name: 'a', type: 'uint8', values: ['a', 'a'] }] };
+    expect(() => decodeSchema(core, Buffer.from(JSON.stringify(wrong)))).toThrow('fields.a.values must be different');
+  });
+
   it('has a hash that covers order, and one that does not, for the format of others', () => {
     const [one, other] = [{ a: u8, b: u8 }, { b: u8, a: u8 }].map((fields) => (
       layoutOf(core, defineSchema('H', { fields }))));
@@ -210,5 +257,12 @@ describe('a layout', () => {
     expect(refused(() => of(65536 - 11))).toBe('the record of \'Long\'');
     const many = Object.fromEntries(Array.from({ length: 16385 }, (_, i) => [`f${i}`, u8]));
     expect(refused(() => layoutOf(core, defineSchema('Many', { fields: many })))).toBe('schema');
+    const numbers = (count: number) => layoutOf(core, defineSchema('Long', { fields: { a: nullable(array(f64, count)) } }));
+    expect(numbers(8190).stride).toBe(65536);
+    expect(refused(() => numbers(8191))).toBe('the record of \'Long\'');
+    const nulls = (count: number) => layoutOf(core, defineSchema('Nulls', { fields: Object.fromEntries(
+      Array.from({ length: count }, (_, i) => [`f${i}`, nullable(bool)])) }));
+    expect(nulls(16383).stride).toBe(8 + 2048 + 16384);
+    expect(refused(() => nulls(16384))).toBe('schema');
   });
 });
