@@ -123,8 +123,7 @@ export const ERROR_CODES = {
   },
   ERR_VARVE_BAD_VALUE: {
     kind: 'corruption',
-    means: 'A typed record holds what its field cannot: a boolean that is neither 0 nor 1, a length above the bound, '
-      + 'an index of no value of an enum, a timestamp beyond all dates.',
+    means: 'A typed record holds what its field cannot: a boolean that is neither 0 nor 1, a length above the bound, an index of no value of an enum, a timestamp beyond all dates.',
     next: 'Set the field anew, or restore a copy; see which program wrote the record.',
   },
   ERR_VARVE_INEXACT: {
