@@ -147,6 +147,23 @@ describe('a record of all kinds', () => {
     expect(store.fields.place.get(0)).toEqual([1, 2, 3]);
   });
 
+  it('is the same where it has less than eight fields', () => {
+    const store = stores.open(defineSchema('Few', { fields: { size: f64, list: array(u8, 2), more: nullable(u8) } }));
+    store.append({ size: 1, list: [1, 1], more: 1 });
+    const list: number[] = Object.defineProperty([7, 8], 1, { enumerable: true, get: () => {
+      store.set(0, { size: 99, list: [99, 99], more: null });
+      return 8;
+    } });
+    store.append({ size: 2, list, more: 2 });
+    expect([...store]).toEqual([{ size: 99, list: [99, 99], more: null }, { size: 2, list: [7, 8], more: 2 }]);
+    store.set(1, { size: 3, list, more: null });
+    expect(store.get(1)).toEqual({ size: 3, list: [7, 8], more: null });
+    for (const wrong of [[1], [1, 2, 3], null, undefined, 7]) {
+      failure('ERR_VARVE_INVALID_ARGUMENT', () => store.append({ size: 1, list: wrong as number[], more: 1 }));
+    }
+    expect(store.length).toBe(2);
+  });
+
   it('is what its object said, whatever the elements of its arrays do with the store', () => {
     const store = stores.open(Order);
     store.append(EMPTY);
