@@ -96,8 +96,8 @@ export class Records {
   private readonly stride: number;
   /** Whether fields do not cover the record, so that what is between them must be cleared. */
   private readonly hasGaps: boolean;
-  /** Whether a record may be taken apart while the row is being filled: not where that runs code of its values. */
-  private readonly isDirect: boolean;
+  /** Whether there are arrays, whose elements may run code when they are taken. */
+  private readonly hasArrays: boolean;
 
   constructor({ fields, stride }: Layout, row: Row) {
     const cells = fields.map(cellOf);
@@ -107,7 +107,7 @@ export class Records {
     this.first = this.parts[0]!;
     this.row = row;
     this.stride = stride;
-    this.isDirect = this.parts.length === 1 && cells.every(({ count }) => count === 0);
+    this.hasArrays = cells.some(({ count }) => count > 0);
     const covered = fields.reduce((bytes, { type, size }) => bytes + (type === 'string' || type === 'bytes' ? 0 : size), 0);
     this.hasGaps = covered < stride - STAMP_BYTES;
   }
@@ -138,7 +138,7 @@ export class Records {
     let names = 0;
     for (const name in record) names += name === '' ? 0 : 1;
     if (names !== this.cells.size) this.checkNames(record);
-    if (this.isDirect) {
+    if (this.parts.length === 1 && !this.hasArrays) {
       if (this.hasGaps) this.row.clear(this.stride);
       this.first.write(this.row, record);
       return;
@@ -153,16 +153,22 @@ export class Records {
   /** Puts the fields of a partial record into the row and marks them. Throws as `write`, but none need be there. */
   writeSome(partial: AnyRecord): void {
     if (typeof partial !== 'object' || partial === null) throw wrongType('partial', 'an object', partial);
-    const entries = Object.entries(partial).map(([name, value]) => {
-      const cell = this.cells.get(name);
-      if (cell === undefined) throw this.unknown(name);
-      return [cell, this.row.take(cell, value)] as const;
-    });
+    const entries = Object.entries(partial);
+    if (this.hasArrays) this.takeArrays(entries);
     this.row.clear(this.stride);
     this.row.clearMask(this.stride);
-    for (const [cell, value] of entries) {
+    for (const [name, value] of entries) {
+      const cell = this.cells.get(name);
+      if (cell === undefined) throw this.unknown(name);
       this.row.write(cell, value);
       this.row.mark(cell);
+    }
+  }
+
+  private takeArrays(entries: [string, unknown][]): void {
+    for (const entry of entries) {
+      const cell = this.cells.get(entry[0]);
+      if (cell !== undefined) entry[1] = this.row.take(cell, entry[1]);
     }
   }
 
