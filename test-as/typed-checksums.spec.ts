@@ -108,15 +108,15 @@ describe('a record with a checksum', () => {
       store<f64>(ROW + PRICE, <f64>i + 0.5);
       writeRow(view, FIRST + i, ROW);
     }
-    expect(gatherRows(view, FieldType.F64, PRICE, FIRST, RECORDS, ROW, MASK)).toBe(RECORDS);
+    expect(gatherRows(view, FieldType.F64, PRICE, FIRST, RECORDS, ROW, MASK, 0, 0)).toBe(RECORDS);
     expect(takeStatus()).toBe(Status.Ok);
     for (let i: u32 = 0; i < RECORDS; i++) expect(load<f64>(MASK + i * 8)).toBe(<f64>i + 0.5);
-    expect(gatherRows(view, FieldType.F64, PRICE, FIRST + 6, 4, ROW, MASK)).toBe(2);
+    expect(gatherRows(view, FieldType.F64, PRICE, FIRST + 6, 4, ROW, MASK, 0, 0)).toBe(2);
     expect(takeStatus()).toBe(Status.OutOfRange);
     flip(at(FIRST + 4) + 8, 0);
-    expect(gatherRows(view, FieldType.F64, PRICE, FIRST, RECORDS, ROW, MASK)).toBe(4);
+    expect(gatherRows(view, FieldType.F64, PRICE, FIRST, RECORDS, ROW, MASK, 0, 0)).toBe(4);
     expect(takeStatus()).toBe(Status.BadCrc);
-    expect(gatherRows(view, FieldType.U8, PRICE + 7, FIRST + 1, 1, ROW, MASK)).toBe(1);
+    expect(gatherRows(view, FieldType.U8, PRICE + 7, FIRST + 1, 1, ROW, MASK, 0, 0)).toBe(1);
     expect(load<f64>(MASK)).toBe(<f64>load<u8>(at(FIRST + 1) + PRICE + 7));
   });
 });

@@ -195,12 +195,12 @@ describe('a ring', () => {
     const count: u64 = 0x100000000;
     ring(count);
     for (let sequence = first(count); sequence < count; sequence++) store<f64>(slot(sequence) + PRICE, <f64>sequence);
-    expect(gatherRows(view, FieldType.F64, PRICE, <f64>(count - SLOTS), <u32>SLOTS, ROW, MASK)).toBe(<u32>SLOTS);
+    expect(gatherRows(view, FieldType.F64, PRICE, <f64>(count - SLOTS), <u32>SLOTS, ROW, MASK, 0, 0)).toBe(<u32>SLOTS);
     expect(takeStatus()).toBe(Status.Ok);
     for (let i: u64 = 0; i < SLOTS; i++) expect(load<f64>(MASK + <usize>i * 8)).toBe(<f64>(count - SLOTS + i));
-    expect(gatherRows(view, FieldType.F64, PRICE, <f64>(count - 3), 5, ROW, MASK)).toBe(3);
+    expect(gatherRows(view, FieldType.F64, PRICE, <f64>(count - 3), 5, ROW, MASK, 0, 0)).toBe(3);
     expect(takeStatus()).toBe(Status.OutOfRange);
-    expect(gatherRows(view, FieldType.F64, PRICE, <f64>(count - SLOTS - 1), 5, ROW, MASK)).toBe(0);
+    expect(gatherRows(view, FieldType.F64, PRICE, <f64>(count - SLOTS - 1), 5, ROW, MASK, 0, 0)).toBe(0);
     expect(takeStatus()).toBe(Status.OutOfRange);
   });
 

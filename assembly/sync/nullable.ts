@@ -10,9 +10,9 @@ import { Fold, Outcome, TypedView } from '../layout/typed';
 import { isThere, numberOf } from './columns';
 import { isStable, stampOf } from './seqlock';
 
-/** Whether the bit `presence`, counted from the beginning of the record at `at`, is set. */
+/** Whether the bit `presence`, counted from the beginning of the record or row at `at`, is set. */
 @inline
-function isSet(at: usize, presence: u32): bool {
+export function isSet(at: usize, presence: u32): bool {
   return ((atomic.load<u64>(at + ((presence >> 6) << 3)) >> <u64>(presence & 63)) & 1) != 0;
 }
 

@@ -82,7 +82,9 @@ export interface CoreExports {
   patchRing(view: number, index: number, row: number, mask: number): number;
   appendRing(view: number, row: number): number;
   gatherRows(
-    view: number, type: number, offset: number, from: number, count: number, row: number, to: number): number;
+    view: number, type: number, offset: number, from: number, count: number, row: number, to: number,
+    presence: number, present: number,
+  ): number;
   foldNullable(
     view: number, type: number, offset: number, presence: number, from: number, count: number, start: number,
     how: number,

@@ -220,10 +220,13 @@ export class TypedView {
   /**
    * Leaves the values of up to `VALUES_MAX` records at `VALUES_OFFSET`, each taken out of a copy of its record; the row
    * is changed. Returns how many; where it is less, `takeStatus` says why.
+   *
+   * @param presence the bit of the record that says whether the field has a value; where it is not 0, the bytes from
+   *   `MASK_OFFSET` on are 1 for each value and 0 for each null
    */
-  gatherRows(type: FieldType, offset: number, from: number, count: number): number {
+  gatherRows(type: FieldType, offset: number, presence: number, from: number, count: number): number {
     return this.exports.gatherRows(
-      this.at, type, offset, from, Math.min(count, VALUES_MAX), ROW_OFFSET, VALUES_OFFSET);
+      this.at, type, offset, from, Math.min(count, VALUES_MAX), ROW_OFFSET, VALUES_OFFSET, presence, MASK_OFFSET);
   }
 
   /**

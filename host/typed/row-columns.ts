@@ -8,7 +8,7 @@
  */
 import { VALUES_MAX } from '../core/typed-view.ts';
 import { outOfRange, wrongType } from '../errors/varve-error.ts';
-import { Outcome, Status, VALUES_OFFSET } from '../generated/abi.ts';
+import { MASK_OFFSET, Outcome, Status, VALUES_OFFSET } from '../generated/abi.ts';
 import { Column, wantedOf, type ColumnRange, type Comparison } from './columns.ts';
 
 function outcomeOf(value: number, other: number): number {
@@ -65,7 +65,7 @@ export class RowColumn extends Column {
     const { from, to } = this.bounds(range);
     const values = new Float64Array(to + 1 - from);
     let count = 0;
-    this.visit(range, (value) => { values[count++] = value; }, to);
+    this.visit(range, (value) => { values[count++] = value; }, to, () => { values[count++] = NaN; });
     return count === values.length ? values : values.slice(0, count);
   }
 
@@ -73,16 +73,22 @@ export class RowColumn extends Column {
    * Calls `look` for the values of a range, in their order.
    *
    * @param last the last record, where it was found out before
+   * @param pass is called for the nulls among them
    */
-  private visit(range: ColumnRange | undefined, look: (value: number, index: number) => void, last?: number): void {
+  private visit(
+    range: ColumnRange | undefined, look: (value: number, index: number) => void, last?: number, pass?: () => void,
+  ): void {
     const { from, to } = this.bounds(range);
-    const { view } = this.file;
-    const { doubles } = view.core.memory;
+    const { file: { view }, presence } = this;
+    const { bytes, doubles } = view.core.memory;
     const end = last ?? to;
     let next = from;
     while (next <= end) {
-      const done = view.gatherRows(this.type, this.offset, next, Math.min(end + 1 - next, VALUES_MAX));
-      for (let at = 0; at < done; at++) look(doubles[VALUES_OFFSET / 8 + at]!, next + at);
+      const done = view.gatherRows(this.type, this.offset, presence, next, Math.min(end + 1 - next, VALUES_MAX));
+      for (let at = 0; at < done; at++) {
+        if (presence === 0 || bytes[MASK_OFFSET + at] === 1) look(doubles[VALUES_OFFSET / 8 + at]!, next + at);
+        else pass?.();
+      }
       next += done;
       const status = view.takeStatus();
       if (status === Status.Ok) continue;

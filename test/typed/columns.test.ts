@@ -4,6 +4,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { VALUES_MAX } from '../../host/core/typed-view.ts';
 import type { ColumnRange, Comparison } from '../../host/typed/columns.ts';
+import type { TypedStoreOptions } from '../../host/typed/options.ts';
 import {
   array, bool, defineSchema, enumOf, f32, f64, i64, i8, nullable, str, timestamp, u16, u32, u64, u8,
   type RecordOf,
@@ -35,7 +36,10 @@ const NULLS: RecordOf<typeof Sparse.fields> = {
   side: 'a', list: [1, 2], tiny: null, word: null, at: 0, maybe: 'b', count: null, lists: null, long: null, near: null,
   ratio: null, text: 'x', flag: null, price: null,
 };
-const NULLABLE = ['tiny', 'word', 'count', 'long', 'near', 'ratio', 'price'] as const;
+/** Records that are read field by field, and those that are copied as a whole. */
+const OPTIONS: readonly TypedStoreOptions[] = [{}, { checksums: true }, { ring: true, capacity: 70 }];
+const NULLABLE = (['tiny', 'word', 'count', 'long', 'near', 'ratio', 'price'] as const)
+  .flatMap((name) => OPTIONS.map((options) => [name, options] as const));
 /** The field of `Everything` that is of the same type. */
 const LIKE = {
   tiny: 'tiny', word: 'word', count: 'count', long: 'long', near: 'age', ratio: 'ratio', price: 'price',
@@ -69,10 +73,10 @@ describe('a column', () => {
     expect(compared).toBeGreaterThan(100);
   });
 
-  it.each(NULLABLE)('of %s passes over what is null, over all and over ranges', async (name) => {
+  it.each(NULLABLE)('of %s passes over what is null, in a store that is made with %o', async (name, options) => {
     let nulls = 0;
     await forEachSeed(4, (random, seed) => {
-      const store = stores.open(Sparse, {}, `seed-${seed}`);
+      const store = stores.open(Sparse, options, `seed-${seed}`);
       const values = Array.from({ length: 70 }, () => (
         random.chance(0.4) ? null : random.pick<number | bigint>(EXTREMES[LIKE[name]])));
       for (const value of values) {
@@ -103,6 +107,15 @@ describe('a column', () => {
     expect(nulls).toBeGreaterThan(50);
   });
 
+  it('with nulls is that of the records which a ring still has', () => {
+    const store = stores.open(Sparse, { ring: true, capacity: 4 });
+    for (let tiny = 0; tiny < 10; tiny++) store.append({ ...NULLS, tiny: tiny % 2 === 0 ? tiny : null });
+    const column = store.column('tiny');
+    expect([column.sum(), column.mean(), column.min(), column.count('<', 9)]).toEqual([14, 7, 6, 2]);
+    expect(column.where('>', 0)).toEqual(Float64Array.of(6, 8));
+    expect(column.toFloat64Array()).toEqual(Float64Array.of(6, NaN, 8, NaN));
+  });
+
   it('of timestamps has their milliseconds', () => {
     const store = stores.open(Sparse);
     for (const at of [1000, -8.64e15, 8.64e15, 7]) store.append({ ...NULLS, at });
@@ -112,8 +125,8 @@ describe('a column', () => {
     expect(Array.from(column.toFloat64Array({ from: 2 }))).toEqual([8.64e15, 7]);
   });
 
-  it('with nulls goes on where one call of the core ends', () => {
-    const store = stores.open(defineSchema('Long', { fields: { n: nullable(u32) } }));
+  it.each([{}, { checksums: true }])('with nulls goes on where one call of the core ends: %o', (options) => {
+    const store = stores.open(defineSchema('Long', { fields: { n: nullable(u32) } }), options);
     const count = VALUES_MAX * 2 + 5;
     store.appendMany(Array.from({ length: count }, (_, n) => ({ n: n % 3 === 0 ? null : n })));
     const numbers = Array.from({ length: count }, (_, n) => n).filter((n) => n % 3 !== 0);

@@ -6,7 +6,7 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Core } from '../../host/core/core.ts';
-import { TYPED_FEATURE_KINDS } from '../../host/generated/abi.ts';
+import { TYPED_FEATURE_CHECKSUMS, TYPED_FEATURE_KINDS } from '../../host/generated/abi.ts';
 import { realStorage } from '../../host/io/real-storage.ts';
 import type { FieldAccessor } from '../../host/typed/access.ts';
 import { hasKinds, layoutOf, orderedHash } from '../../host/typed/layout.ts';
@@ -58,9 +58,9 @@ describe('a store of any kinds', () => {
   it('does what an array of plain objects does', () => {
     let run = 0;
     let withKinds = 0;
-    fc.assert(fc.property(anything, ({ schema, zeros, steps }) => {
+    fc.assert(fc.property(anything, fc.boolean(), ({ schema, zeros, steps }, checksums) => {
       const name = `run-${run++}`;
-      const store = stores.open(schema, {}, name);
+      const store = stores.open(schema, { checksums }, name);
       const reader = stores.open(schema, { readOnly: true }, name);
       const model: AnyRecord[] = [];
       for (const step of steps) {
@@ -74,16 +74,19 @@ describe('a store of any kinds', () => {
       const again = stores.open(schema, {}, name);
       expect(again.recovery).toEqual({ torn: [], damaged: [], clearedWords: 0 });
       expectAll(again, model);
+      expect(again.check()).toEqual({ records: model.length, torn: [], damaged: [] });
       again.closeSync();
       // Without the schema: the file says the same.
       const path = stores.file(name);
       const file = openTypedFile({ core, storage: realStorage(), path, readOnly: true }, undefined,
         { format: 'varve', create: false, writers: 'one' });
-      const layout = layoutOf(core, schema);
+      const layout = layoutOf(core, schema, checksums);
       expect(differences(layout, file.layout)).toEqual([]);
       expect(orderedHash(file.layout)).toEqual(orderedHash(layout));
-      expect(file.features).toBe(hasKinds(layout) ? TYPED_FEATURE_KINDS : 0);
-      withKinds += file.features === 0 ? 0 : 1;
+      expect(file.layout.stride).toBe(layout.stride);
+      expect(file.features)
+        .toBe((hasKinds(layout) ? TYPED_FEATURE_KINDS : 0) | (checksums ? TYPED_FEATURE_CHECKSUMS : 0));
+      withKinds += hasKinds(layout) ? 1 : 0;
       file.close();
     }), { numRuns: 60, seed: 4 });
     expect(run).toBeGreaterThanOrEqual(60);

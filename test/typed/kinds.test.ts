@@ -102,6 +102,31 @@ describe('a record of all kinds', () => {
     expect([...stores.open(Order)]).toEqual([FULL, EMPTY]);
   });
 
+  it.each([{ checksums: true }, { ring: true, capacity: 3 }, { checksums: true, ring: true, capacity: 3 }])(
+    'is the same in a store that is made with %o', (options) => {
+      const store = stores.open(Order, options);
+      const from = store.append();
+      store.append(FULL);
+      if (options.ring) for (let turn = 0; turn < 4; turn++) store.append(turn % 2 === 0 ? EMPTY : FULL);
+      const [empty, full] = options.ring ? [from + 4, from + 5] : [from, from + 1];
+      expect([store.get(empty), store.get(full)]).toEqual([EMPTY, FULL]);
+      for (const name of Object.keys(FULL) as (keyof OrderRecord)[]) {
+        const field = (store.fields as Accessors)[name]!;
+        expect([field.get(empty), field.get(full)]).toEqual([EMPTY[name], FULL[name]]);
+        field.set(empty, FULL[name]);
+        store.update(full, { [name]: EMPTY[name] });
+        expect(store.get(empty)).toEqual({ ...EMPTY, [name]: FULL[name] });
+        expect(store.get(full)).toEqual({ ...FULL, [name]: EMPTY[name] });
+        store.set(empty, EMPTY);
+        field.set(full, FULL[name]);
+      }
+      expect(store.check()).toMatchObject({ torn: [], damaged: [] });
+      if (options.checksums) return;
+      damage(store as unknown as TypedStore<Fields>, full, 'side', [2]);
+      expect(store.check()).toMatchObject({ torn: [], damaged: [full] });
+      expect(failure('ERR_VARVE_BAD_VALUE', () => store.fields.side.get(full)).details).toMatchObject({ index: full });
+    });
+
   it('keeps 65 nulls apart, in 9 bytes in front of the fields', () => {
     const names = Array.from({ length: 65 }, (_, at) => `f${at}`);
     const schema = defineSchema('Many', { fields: Object.fromEntries(names.map((name) => [name, nullable(u8)])) });
