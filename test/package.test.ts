@@ -37,13 +37,23 @@ describe('the package', () => {
     expect(statSync(path).mode & 0o111).toBe(0o111);
   });
 
-  it.each(['.', './schema'])('exports the same names to import and to require: %s', async (entry) => {
+  it.each(['.', './schema', './codegen-v1'])('exports the same names to import and to require: %s', async (entry) => {
     const { import: esm, require: cjs } = manifest.exports[entry] as Record<'import' | 'require', { default: string }>;
     const required = createRequire(import.meta.url)(join(ROOT, cjs.default)) as object;
     const imported = await import(/* @vite-ignore */ pathToFileURL(join(ROOT, esm.default)).href) as object;
     const names = Object.keys(imported).sort();
     expect(names).toContain('defineSchema');
     expect(Object.keys(required).filter((name) => name !== '__esModule').sort()).toEqual(names);
+  });
+
+  it.each(['import', 'require'] as const)('has one TypedStore for both entries that give one: %s', async (way) => {
+    const load = async (entry: string): Promise<Record<string, object>> => {
+      const path = join(ROOT, (manifest.exports[entry] as Record<'import' | 'require', { default: string }>)[way].default);
+      return way === 'require' ? createRequire(import.meta.url)(path) as Record<string, object>
+        : await import(/* @vite-ignore */ pathToFileURL(path).href) as Record<string, object>;
+    };
+    const [main, codegen] = [await load('.'), await load('./codegen-v1')];
+    expect(Object.getPrototypeOf(codegen['GeneratedStore'])).toBe(main['TypedStore']);
   });
 
   it('loads nothing of the engine for a schema', () => {

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
-import { ASSEMBLY, FACES, GUARDED, HOST } from './support/directions.ts';
+import { ASSEMBLY, FACES, GUARDED, HOST, PARTIAL } from './support/directions.ts';
 import {
   filesBelow, modulesOf, parse, placeOf, readSource, ROOT, sourcesBelow, type SourceFile, visit,
 } from './support/repository.ts';
@@ -45,7 +45,9 @@ function wrongDirections(file: SourceFile, root: string, allowed: (unit: string)
     if (!existsSync(join(ROOT, target))) return [`${file.path} imports '${name}', which does not exist`];
     if (!target.startsWith(`${root}/`)) return [`${file.path} imports '${name}' from outside ${root}/`];
     const to = unitOf(target);
-    const fine = to === unit || targets.includes(to) || (isFace(to) && targets.includes('faces'));
+    const partial = PARTIAL.find((rule) => rule.from === unit && rule.to === to);
+    const fine = (to === unit || targets.includes(to) || (isFace(to) && targets.includes('faces')))
+      && (partial === undefined || partial.files.includes(posix.basename(target)));
     return fine ? [] : [`${file.path} imports '${name}': ${root}/${unit} may not import ${root}/${to}`];
   });
 }

@@ -51,6 +51,11 @@ export const ERROR_CODES = {
     means: 'There is no store in the directory, or no directory, and the call may not create one.',
     next: 'Check the path; open for writing to create a store.',
   },
+  ERR_VARVE_EXISTS: {
+    kind: 'state',
+    means: 'There is a file where the call was to make a new typed store. Nothing was touched.',
+    next: 'Open it instead, or choose another path.',
+  },
   ERR_VARVE_FOREIGN_DIRECTORY: {
     kind: 'format',
     means: 'The directory holds files that varve did not write, or a store of another face.',

@@ -17,8 +17,11 @@ export interface TypedStoreOptions {
    * Default false.
    */
   readonly readOnly?: boolean;
-  /** Whether a store is made where there is none. Default true; without meaning when `readOnly`. */
-  readonly create?: boolean;
+  /**
+   * Whether a store is made where there is none. Default true; without meaning when `readOnly`. With `'new'` it is made,
+   * or the call fails: where there is one, with ERR_VARVE_EXISTS.
+   */
+  readonly create?: boolean | 'new';
   /**
    * Whether one store at a time is open for writing (`'one'`, the default) or several are, in any processes and threads
    * (`'many'`). Those that write at the same time must all say `'many'`.
@@ -83,6 +86,9 @@ export function checkOptions(path: string, options: TypedStoreOptions): [TypedCo
   if (metadata !== undefined && !(metadata instanceof Uint8Array)) {
     throw wrongType('options.metadata', 'a Uint8Array', metadata);
   }
+  if (options.create === 'new' && options.readOnly === true) {
+    throw outOfRange('options.readOnly', 'left out: create is \'new\'', true);
+  }
   const format = oneOf('options.format', options.format ?? 'varve', ['varve', 'mmfg-1']);
   if (format === 'mmfg-1' && metadata !== undefined) {
     throw outOfRange('options.metadata', 'left out: format \'mmfg-1\' has no room for it', metadata);
@@ -101,7 +107,7 @@ export function checkOptions(path: string, options: TypedStoreOptions): [TypedCo
   };
   return [context, {
     format,
-    create: flag('options.create', options.create ?? true),
+    create: options.create === 'new' ? 'new' : flag('options.create', options.create ?? true),
     writers: oneOf('options.writers', options.writers ?? 'one', ['one', 'many']),
     ...features,
     ...capacity === undefined ? {} : { capacity },

@@ -30,8 +30,8 @@ import { RecordWindow } from './window.ts';
 
 export interface TypedFileOptions {
   readonly format: FormatName;
-  /** Whether the file is made where there is none. */
-  readonly create: boolean;
+  /** Whether the file is made where there is none; `'new'`: and there only. */
+  readonly create: boolean | 'new';
   /** Whether one process writes, or several do. */
   readonly writers: 'one' | 'many';
   /** Whether each record ends with a checksum; format `varve` only. Where not given, as the file is. */
@@ -56,7 +56,7 @@ type StoreLock = Lock & Partial<SharedLock>;
  * Opens a file, or makes it.
  *
  * @param layout the schema's layout; `undefined` to take it from the file, which needs format `varve`
- * Errors: ERR_VARVE_LOCKED, ERR_VARVE_NOT_FOUND, ERR_VARVE_SCHEMA_MISMATCH, ERR_VARVE_FORMAT, ERR_VARVE_CORRUPT,
+ * Errors: ERR_VARVE_LOCKED, ERR_VARVE_NOT_FOUND, ERR_VARVE_EXISTS, ERR_VARVE_SCHEMA_MISMATCH, ERR_VARVE_FORMAT, ERR_VARVE_CORRUPT,
  * ERR_VARVE_NEWER_VERSION, ERR_VARVE_DISK_FULL, ERR_VARVE_MEMORY_FULL, ERR_VARVE_IO
  */
 export function openTypedFile(context: TypedContext, layout: Layout | undefined, options: TypedFileOptions): TypedFile {
@@ -64,12 +64,15 @@ export function openTypedFile(context: TypedContext, layout: Layout | undefined,
   const format = FORMATS[options.format];
   if (layout !== undefined) format.requireLayout?.(layout);
   if (readOnly) return openWith(context, format, layout, options, undefined);
-  const mayCreate = options.create && layout !== undefined;
+  const mayCreate = options.create !== false && layout !== undefined;
+  if (options.create === 'new') requireNone(context);
   if (mayCreate) createDirectory(context);
   else if (!storage.exists(path)) storage.open(path, 'read').close();
   const lockPath = `${path}.lock`;
   const lock: StoreLock = options.writers === 'one' ? storage.lock(lockPath) : storage.lockShared(lockPath);
   try {
+    // Another one may have made it meanwhile.
+    if (options.create === 'new') requireNone(context);
     // Whoever shares the lock with others finds the file that the first of them has made.
     if (mayCreate && lock.alone !== false && !storage.exists(path)) {
       createFile(context, format, newFile(context.core, layout, options));
@@ -86,6 +89,11 @@ export function openTypedFile(context: TypedContext, layout: Layout | undefined,
     lock.release();
     throw error;
   }
+}
+
+function requireNone({ storage, path }: TypedContext): void {
+  if (!storage.exists(path)) return;
+  throw new VarveError('ERR_VARVE_EXISTS', `${path} is there already; open it, or choose another path`, { path });
 }
 
 function openWith(

@@ -6,9 +6,15 @@ import { chmodSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fromRoot, toRoot, walk, writeIfChanged } from './files.mjs';
 
-const ENTRIES = { index: 'host/index.ts', schema: 'host/schema.ts', cli: 'host/cli/main.ts' };
+const ENTRIES = {
+  'index': 'host/index.ts', 'schema': 'host/schema.ts', 'codegen-v1': 'host/codegen-v1.ts', 'cli': 'host/cli/main.ts',
+};
 /** The command line is an ES module only. */
 const CJS_ENTRIES = { index: ENTRIES.index, schema: ENTRIES.schema };
+/** The CommonJS entry that stands on the one of the package. */
+const CJS_SECOND = { 'codegen-v1': ENTRIES['codegen-v1'] };
+/** What it takes from there, because of these there may be one only. */
+const SHARED = /^\.{1,2}\/(.*\/)?(typed-store|core)\.ts$/;
 const CLI = 'cli.js';
 
 /** CommonJS has no import.meta.url, so the bundle defines it from the file's own name. */
@@ -22,7 +28,7 @@ function entries() {
 /** Returns the files of the bundles as they stand; nothing unless the ones with fixed names are there. */
 export function bundleFiles() {
   const esm = Object.keys(entries()).map((name) => `esm/${name}.js`);
-  const cjs = [...Object.keys(CJS_ENTRIES).map((name) => `cjs/${name}.js`), 'cjs/package.json'];
+  const cjs = [...Object.keys({ ...CJS_ENTRIES, ...CJS_SECOND }).map((name) => `cjs/${name}.js`), 'cjs/package.json'];
   const names = [...cjs, ...esm].map((name) => fromRoot('dist', name));
   if (!names.every((name) => existsSync(name))) return [];
   return [...walk(fromRoot('dist/esm')), ...names.slice(0, cjs.length)];
@@ -41,7 +47,8 @@ export async function buildBundles() {
 }
 
 function options() {
-  const { dependencies = {}, optionalDependencies = {} } = JSON.parse(readFileSync(fromRoot('package.json'), 'utf8'));
+  const manifest = JSON.parse(readFileSync(fromRoot('package.json'), 'utf8'));
+  const { dependencies = {}, optionalDependencies = {}, peerDependencies = {} } = manifest;
   return {
     absWorkingDir: fromRoot(),
     bundle: true,
@@ -52,7 +59,7 @@ function options() {
     loader: { '.wasm': 'binary' },
     // Bugs on purpose, for tests alone: host/canary.d.ts.
     dropLabels: ['CANARY'],
-    external: Object.keys({ ...dependencies, ...optionalDependencies }),
+    external: Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies }),
     sourcemap: true,
     sourcesContent: false,
     logLevel: 'silent',
@@ -78,15 +85,23 @@ function withStableNames(outputs) {
   return outputs.map(({ path, text }) => ({ path: rename(path), text: rename(text), contents: rename(text) }));
 }
 
-function bundleCjs() {
-  return run({
+/** Without chunks, which only ES modules have: the package's entry is one file, and another one requires it. */
+async function bundleCjs() {
+  const cjs = {
     ...options(),
-    entryPoints: CJS_ENTRIES,
     outdir: 'dist/cjs',
     format: 'cjs',
     define: { 'import.meta.url': CJS_URL },
     banner: { js: `const ${CJS_URL} = require('node:url').pathToFileURL(__filename).href;` },
-  });
+  };
+  const shared = {
+    name: 'shared',
+    setup: (build) => { build.onResolve({ filter: SHARED }, () => ({ path: './index.js', external: true })); },
+  };
+  return [
+    ...await run({ ...cjs, entryPoints: CJS_ENTRIES }),
+    ...await run({ ...cjs, entryPoints: CJS_SECOND, plugins: [shared] }),
+  ];
 }
 
 async function run(settings) {

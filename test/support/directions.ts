@@ -25,24 +25,31 @@ const ENGINE = ['core', 'io', ...BASE] as const;
 
 /** Units of host/, but for the faces, and what each may import; 'faces' stands for all of them. */
 export const HOST: Readonly<Record<string, readonly string[]>> = {
-  'cli': ['index', 'faces', 'generator', 'foreign', 'log', ...ENGINE],
-  'index': ['faces', 'generator', 'foreign', 'log', ...ENGINE],
+  'cli': ['index', 'faces', 'generate', 'foreign', 'log', ...ENGINE],
+  'index': ['faces', 'foreign', 'log', ...ENGINE],
   // Of the faces it gives the words for schemas alone.
   'schema': ['faces', ...BASE],
+  // What generated classes import.
+  'codegen-v1': ['faces', ...BASE],
   'faces': ['log', ...ENGINE],
   'log': ENGINE,
   'foreign': ENGINE,
   // Mappings go into the core's memory, so input and output know its type; the core knows no file.
   'io': ['core', ...BASE],
   'core': BASE,
-  // It writes classes from a schema and touches no store.
-  'generator': BASE,
+  // It writes classes and touches no store: of the faces it knows schemas and their layout (see PARTIAL).
+  'generate': ['faces', 'core', ...BASE],
   'errors': ['limits', 'generated'],
   'limits': ['generated'],
   'generated': [],
   'wasm.d': [],
   'canary.d': [],
 };
+
+/** Units of which another unit may import these files alone. */
+export const PARTIAL: readonly { readonly from: string; readonly to: string; readonly files: readonly string[] }[] = [
+  { from: 'generate', to: 'typed', files: ['schema.ts', 'layout.ts'] },
+];
 
 interface Guard {
   readonly modules: RegExp;
@@ -56,8 +63,9 @@ interface Guard {
 export const GUARDED: readonly Guard[] = [
   {
     modules: /^(node:)?fs(\/promises)?$/,
-    // The command line and the readers of foreign formats open files that the user named, never a store's.
-    units: ['io', 'cli', 'foreign'],
+    // The command line, the generator and the readers of foreign formats open files that the user named, never a
+    // store's.
+    units: ['io', 'cli', 'generate', 'foreign'],
     files: {},
   },
   { modules: /^(koffi|@riaskov\/mmap-io)$/, units: ['io'], files: {} },
