@@ -9,6 +9,7 @@ import { declareCat } from './commands/cat.ts';
 import { declareCheck } from './commands/check.ts';
 import { declareDump } from './commands/dump.ts';
 import { declareExport } from './commands/export.ts';
+import { declareGenerate } from './commands/generate.ts';
 import { declareImport } from './commands/import.ts';
 import { declareRepair } from './commands/repair.ts';
 import { declareStat } from './commands/stat.ts';
@@ -26,7 +27,8 @@ function version(): string {
 
 function makeProgram(run: Run): Command {
   const program = new Command('varve')
-    .description('Looks at, fills, checks and repairs the logs of varve, an embedded storage engine for Node.js.')
+    .description('Looks at, fills, checks and repairs the logs of varve, an embedded storage engine for Node.js, and writes the '
+      + 'classes of its typed stores.')
     .version(version(), '-V, --version', 'print the version')
     .helpCommand('help [command]', 'show the help of a command')
     .showHelpAfterError('hint: varve --help')
@@ -38,7 +40,7 @@ cat, stat, check and dump take no lock and create nothing; they work beside a ru
 ${EXIT_HELP}`);
   for (const add of [
     declareAppend, declareCat, declareStat, declareCheck, declareDump, declareRepair, declareImport, declareExport,
-    declareDemo,
+    declareGenerate, declareDemo,
   ]) add(program, run);
   return program;
 }

@@ -1,11 +1,13 @@
 /**
  * What generated classes extend: a typed store whose schema is known to its class, so that opening it takes a path.
  *
- * It is part of `varve/codegen-v1`: what a generated class calls here stays as it is for as long as that entry is there.
+ * It is part of `varve/codegen-v1`: what generated classes call here stays as it is for as long as that entry is there.
  */
 import type { TypedStoreOptions } from './options.ts';
 import type { Fields, Schema } from './schema.ts';
 import { TypedStore } from './typed-store.ts';
+
+export type { TypedStoreOptions as StoreOptions } from './options.ts';
 
 /** Options of `open` and `openSync` of a generated class. */
 export type OpenOptions = Omit<TypedStoreOptions, 'create'> & {

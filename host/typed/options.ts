@@ -18,8 +18,8 @@ export interface TypedStoreOptions {
    */
   readonly readOnly?: boolean;
   /**
-   * Whether a store is made where there is none. Default true; without meaning when `readOnly`. With `'new'` it is made,
-   * or the call fails: where there is one, with ERR_VARVE_EXISTS.
+   * Whether a store is made where there is none. Default true; without meaning when `readOnly`. With `'new'` it is
+   * made, or the call fails: where there is one, with ERR_VARVE_EXISTS.
    */
   readonly create?: boolean | 'new';
   /**

@@ -56,8 +56,8 @@ type StoreLock = Lock & Partial<SharedLock>;
  * Opens a file, or makes it.
  *
  * @param layout the schema's layout; `undefined` to take it from the file, which needs format `varve`
- * Errors: ERR_VARVE_LOCKED, ERR_VARVE_NOT_FOUND, ERR_VARVE_EXISTS, ERR_VARVE_SCHEMA_MISMATCH, ERR_VARVE_FORMAT, ERR_VARVE_CORRUPT,
- * ERR_VARVE_NEWER_VERSION, ERR_VARVE_DISK_FULL, ERR_VARVE_MEMORY_FULL, ERR_VARVE_IO
+ * Errors: ERR_VARVE_LOCKED, ERR_VARVE_NOT_FOUND, ERR_VARVE_EXISTS, ERR_VARVE_SCHEMA_MISMATCH, ERR_VARVE_FORMAT,
+ * ERR_VARVE_CORRUPT, ERR_VARVE_NEWER_VERSION, ERR_VARVE_DISK_FULL, ERR_VARVE_MEMORY_FULL, ERR_VARVE_IO
  */
 export function openTypedFile(context: TypedContext, layout: Layout | undefined, options: TypedFileOptions): TypedFile {
   const { storage, path, readOnly } = context;
