@@ -20,9 +20,13 @@ function wasmBytes(): Plugin {
   };
 }
 
+const root = fileURLToPath(new URL('.', import.meta.url));
+
 export default defineConfig({
-  root: fileURLToPath(new URL('.', import.meta.url)),
+  root,
   plugins: [wasmBytes()],
+  // The package by its own name, as generated classes import it.
+  resolve: { alias: [{ find: /^varve\/(schema|codegen-v1)$/, replacement: `${root}host/$1.ts` }] },
   test: {
     include: ['test/**/*.test.ts'],
     pool: 'forks',

@@ -3,7 +3,7 @@
  * written here it has from GeneratedStore.
  */
 import type CodeBlockWriter from 'code-block-writer';
-import { throwsTag, writeDoc } from './emit-doc.ts';
+import { throwsTag, wrap, writeDoc } from './emit-doc.ts';
 import { NO_DOC, type RecordModel } from './model.ts';
 import { namesOf } from './names.ts';
 
@@ -42,10 +42,8 @@ export function emitOpening(writer: CodeBlockWriter, record: RecordModel): void 
     writer.writeLine(`return new ${store}(path, { ...options, create: 'new' });`);
   });
   writer.blankLine();
-  writeDoc(writer, NO_DOC, [
-    'Opens the store in the file `path`, makes it where there is none, and mends it where a writer died. Which records',
-    'that writer may have left half-written stands in `recovery`.',
-  ], throwsTag(OPEN_ERRORS, true));
+  writeDoc(writer, NO_DOC, wrap('Opens the store in the file `path`, makes it where there is none, and mends it where a '
+    + 'writer died. Which records that writer may have left half-written stands in `recovery`.'), throwsTag(OPEN_ERRORS, true));
   writer.write(`static async open(path: string, options: OpenOptions = {}): Promise<${store}>`).block(() => {
     writer.writeLine(`return new ${store}(path, options);`);
   });
@@ -58,17 +56,14 @@ export function emitOpening(writer: CodeBlockWriter, record: RecordModel): void 
 
 /** Whole records: reading, replacing, changing, appending. */
 export function emitRecordMethods(writer: CodeBlockWriter, { name }: RecordModel): void {
-  writeDoc(writer, NO_DOC, [
-    `Appends a \`${name}\` and returns its index. Without one it is an empty record: zeros, empty text, \`false\`, null,`,
-    'the first of some strings.',
-  ], throwsTag(APPEND_ERRORS));
+  writeDoc(writer, NO_DOC, wrap(`Appends a \`${name}\` and returns its index. Without one it is an empty record: zeros, `
+    + 'empty text, `false`, null, the first of some strings.'), throwsTag(APPEND_ERRORS));
   writer.write(`override append(record?: Readonly<${name}>): number`).block(() => {
     writer.writeLine('return super.append(record);');
   });
   writer.blankLine();
-  writeDoc(writer, NO_DOC, [
-    `Reads record \`index\`, all fields of one state, into a new \`${name}\` or into one that is reused.`,
-  ], throwsTag(READ_ERRORS));
+  writeDoc(writer, NO_DOC, wrap(`Reads record \`index\`, all fields of one state, into a new \`${name}\` or into one `
+    + 'that is reused.'), throwsTag(READ_ERRORS));
   writer.writeLine(`override get(index: number): ${name};`);
   writer.writeLine(`override get<T extends Partial<${name}>>(index: number, into: T): ${name} & T;`);
   writer.write(`override get(index: number, into: Partial<${name}> = {}): ${name}`).block(() => {
@@ -81,10 +76,8 @@ export function emitRecordMethods(writer: CodeBlockWriter, { name }: RecordModel
     writer.writeLine('super.set(index, record);');
   });
   writer.blankLine();
-  writeDoc(writer, NO_DOC, [
-    'Changes some fields of record `index`, as one change for readers. The others keep what they have, also where another',
-    'writer changes them at the same time.',
-  ], throwsTag(SET_ERRORS));
+  writeDoc(writer, NO_DOC, wrap('Changes some fields of record `index`, as one change for readers. The others keep what '
+    + 'they have, also where another writer changes them at the same time.'), throwsTag(SET_ERRORS));
   writer.write(`override update(index: number, partial: Readonly<Partial<${name}>>): void`).block(() => {
     writer.writeLine('super.update(index, partial);');
   });

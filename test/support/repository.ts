@@ -36,10 +36,10 @@ export function readSource(path: string): SourceFile {
   return { path, text: readFileSync(join(ROOT, path), 'utf8') };
 }
 
-/** Reads the source files below some directories, generated ones left out. */
+/** Reads the source files below some directories; generated ones and fixtures are left out. */
 export function sourcesBelow(...directories: string[]): SourceFile[] {
   return directories.flatMap(filesBelow)
-    .filter((path) => /\.(ts|mts|mjs|js)$/.test(path) && !path.startsWith('host/generated/'))
+    .filter((path) => /\.(ts|mts|mjs|js)$/.test(path) && !/^(host\/generated|test\/fixtures)\//.test(path))
     .map(readSource);
 }
 
