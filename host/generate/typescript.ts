@@ -36,8 +36,8 @@ export function loadTypeScript(directory: string): TypeScript {
     }
   }
   if (unfit !== undefined) {
-    throw new NoTypeScript(`the installed TypeScript ${unfit} has no parser that programs can call, which varve generate needs`,
-      'npm i -D @typescript/typescript6 (it stands beside TypeScript 7)');
+    throw new NoTypeScript(`TypeScript ${unfit} gives programs no parser, which varve generate needs`,
+      'npm i -D @typescript/typescript6, which stands beside it; or typescript@6 in its place');
   }
   throw new NoTypeScript('varve generate needs TypeScript, which is not installed', 'npm i -D typescript@6');
 }
