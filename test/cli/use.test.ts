@@ -12,14 +12,14 @@ import { Scratch } from '../support/dwal.ts';
 const scratch = new Scratch('cli-use');
 afterAll(() => { scratch.remove(); });
 
-const COMMANDS = ['append', 'cat', 'stat', 'check', 'dump', 'repair', 'import dwal', 'export dwal', 'demo'];
+const COMMANDS = ['append', 'cat', 'stat', 'check', 'dump', 'repair', 'import dwal', 'export dwal', 'generate', 'demo'];
 
 describe.concurrent('help', () => {
   it('lists every command and the exit codes', async () => {
     const { code, stdout } = await varve(['--help']);
     expect(code).toBe(0);
     for (const command of COMMANDS) expect(stdout).toMatch(new RegExp(`^  ${command.split(' ')[0]!}\\b`, 'm'));
-    expect(stdout).toMatch(/Exit codes: 0 all is well; 1 .*; 2 torn tail .*3 damaged/s);
+    expect(stdout).toMatch(/Exit codes: 0 all is well; 1 .*; 2 torn tail .*3 damaged.*4 a generated file/s);
   });
 
   it.each(COMMANDS)('of %s has its options and examples', async (command) => {

@@ -2,10 +2,12 @@
  * The guide's examples run as they stand, against the package as it is built, and print what their comments say.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CLI } from '../support/cli.ts';
 import { readSource, ROOT } from '../support/repository.ts';
 
 let directory: string;
@@ -14,11 +16,29 @@ beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'varve-guide-'));
   mkdirSync(join(directory, 'node_modules'));
   symlinkSync(ROOT, join(directory, 'node_modules/varve'));
+  writeFileSync(join(directory, 'package.json'), '{ "type": "module" }');
+  generateSources();
 });
 
 afterAll(() => { rmSync(directory, { recursive: true, force: true }); });
 
-const examples = [...readSource('docs/typed-store.md').text.matchAll(/```js\n([\s\S]*?)```/g)].map(([, code]) => code!);
+/** Writes the sources that the guide names in their first line, and what is generated of them, compiled. */
+function generateSources(): void {
+  for (const [, name, code] of guide.matchAll(/```ts\n\/\/ ([\w-]+\.ts)\n([\s\S]*?)```/g)) {
+    writeFileSync(join(directory, name!), code!);
+    const { status, stderr } = spawnSync(process.execPath, [CLI, 'generate', name!], { cwd: directory, encoding: 'utf8' });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: 'varve: 1 file: 1 written, 0 unchanged\n' });
+  }
+  for (const name of readdirSync(directory).filter((one) => one.endsWith('-store.ts'))) {
+    const { outputText } = ts.transpileModule(readFileSync(join(directory, name), 'utf8'), {
+      compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
+    });
+    writeFileSync(join(directory, name.replace(/\.ts$/, '.js')), outputText);
+  }
+}
+
+const guide = readSource('docs/typed-store.md').text;
+const examples = [...guide.matchAll(/```js\n([\s\S]*?)```/g)].map(([, code]) => code!);
 
 /** What an example says that it prints: the comments behind `console.log` and those that fill a line. */
 function promised(code: string): string[] {
