@@ -2,7 +2,7 @@
  * The generator: sources in, files out. All sources are read before the first file is written, and where there is a
  * mistake in any of them, none is.
  */
-import { basename, dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import type { Core } from '../core/core.ts';
 import { layoutOf, orderedHash, type Layout } from '../typed/layout.ts';
 import { defineSchema } from '../typed/schema.ts';
@@ -115,7 +115,7 @@ class Planner {
     const schemaHash = Buffer.from(orderedHash(layout)).toString('hex');
     const shown = join(out ?? dirname(record.file), name);
     const path = resolve(directory, shown);
-    const source = relative(dirname(path), record.source).split('\\').join('/') || basename(record.source);
+    const source = relative(dirname(path), record.source);
     const text = emitFile(record, { version, source, schemaHash, stride: layout.stride });
     return { record, shown, path, text, schemaHash };
   }

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { writeFile } from '../../host/generate/files.ts';
-import { varve, varveJson } from '../support/cli.ts';
+import { CLI, varve, varveJson } from '../support/cli.ts';
 
 const TYPES = 'import type { f64, Str } from \'varve/schema\';\n/** @varve version=1 */\nexport interface PriceTick {\n'
   + '  symbol: Str<8>;\n  price: f64;\n}\n/** @varve version=2 */\nexport interface Bar { open: f64 }\n';
@@ -152,6 +152,22 @@ describe('varve generate --check', () => {
     expect(await varve(['generate', types, '--check'])).toMatchObject({ code: 4, stderr: expect.stringContaining('1 of 2') as string });
     expect(await varve(['generate', types, '--check', '--out', inDirectory('none')])).toMatchObject({ code: 4 });
     expect(existsSync(inDirectory('none'))).toBe(false);
+  });
+});
+
+describe('other commands', () => {
+  it('load neither the generator nor TypeScript', () => {
+    const loaded = new Set<string>();
+    const follow = (name: string): void => {
+      if (loaded.has(name)) return;
+      loaded.add(name);
+      if (!name.startsWith('./')) return;
+      const text = readFileSync(join(CLI, '..', name), 'utf8');
+      for (const [, next] of text.matchAll(/^(?:import|\} from|export) ?(?:.* from )?"(.*)";$/gm)) follow(next!);
+    };
+    follow('./cli.js');
+    expect([...loaded]).toEqual(expect.arrayContaining(['commander', 'cli-table3', 'node:fs']));
+    expect([...loaded].filter((name) => /typescript|code-block-writer/.test(name))).toEqual([]);
   });
 });
 
