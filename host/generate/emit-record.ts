@@ -4,8 +4,14 @@
  */
 import type CodeBlockWriter from 'code-block-writer';
 import { throwsTag, wrap, writeDoc } from './emit-doc.ts';
+import type { PlacedModel } from './emit-field.ts';
+import type { Form } from './forms.ts';
 import { NO_DOC, type RecordModel } from './model.ts';
 import { namesOf } from './names.ts';
+
+/** Of a line within a method. */
+const WIDTH = 114;
+const STAMP_BYTES = 8;
 
 const OPEN_ERRORS = [
   'ERR_VARVE_INVALID_ARGUMENT', 'ERR_VARVE_LOCKED', 'ERR_VARVE_SCHEMA_MISMATCH', 'ERR_VARVE_NOT_FOUND', 'ERR_VARVE_FORMAT',
@@ -29,11 +35,11 @@ const APPEND_ERRORS = [
   'ERR_VARVE_CONTENTION', 'ERR_VARVE_READ_ONLY', 'ERR_VARVE_POISONED', 'ERR_VARVE_CLOSED', 'ERR_VARVE_IO',
 ];
 
-/** The constructor and the static members. */
-export function emitOpening(writer: CodeBlockWriter, record: RecordModel): void {
+/** The constructor and the static members. `offsets` are those that the class is written for. */
+export function emitOpening(writer: CodeBlockWriter, record: RecordModel, offsets: readonly number[]): void {
   const { store, schema } = namesOf(record.name);
   writer.write('private constructor(path: string, options: StoreOptions)').block(() => {
-    writer.writeLine(`super(path, ${schema}, options);`);
+    writer.writeLine(`super(path, ${schema}, options, [${offsets.join(', ')}]);`);
   });
   writer.blankLine();
   writeDoc(writer, NO_DOC, ['Makes a new store in the file `path`, where there must be none, and opens it for writing.'],
@@ -54,25 +60,38 @@ export function emitOpening(writer: CodeBlockWriter, record: RecordModel): void 
   });
 }
 
+/** A record all of whose fields can be read and written at once. */
+interface Whole {
+  readonly stride: number;
+  readonly fields: readonly (PlacedModel & { readonly form: Form })[];
+}
+
 /** Whole records: reading, replacing, changing, appending. */
-export function emitRecordMethods(writer: CodeBlockWriter, { name }: RecordModel): void {
+export function emitRecordMethods(
+  writer: CodeBlockWriter, { name }: RecordModel, placed: readonly PlacedModel[], stride: number,
+): void {
+  const fields = placed.flatMap(({ form, ...rest }) => (form === undefined ? [] : [{ ...rest, form }]));
+  const whole: Whole | undefined = fields.length === placed.length ? { stride, fields } : undefined;
   writeDoc(writer, NO_DOC, wrap(`Appends a \`${name}\` and returns its index. Without one it is an empty record: zeros, `
     + 'empty text, `false`, null, the first of some strings.'), throwsTag(APPEND_ERRORS));
   writer.write(`override append(record?: Readonly<${name}>): number`).block(() => {
-    writer.writeLine('return super.append(record);');
+    if (whole === undefined) {
+      writer.writeLine('return super.append(record);');
+      return;
+    }
+    writer.writeLine('const index = record === undefined || this.putRecord(record)');
+    writer.indent(() => writer.writeLine('? this.rowView.appendRow(record !== undefined) : -1;'));
+    writer.writeLine('return index >= 0 ? index : super.append(record);');
   });
   writer.blankLine();
-  writeDoc(writer, NO_DOC, wrap(`Reads record \`index\`, all fields of one state, into a new \`${name}\` or into one `
-    + 'that is reused.'), throwsTag(READ_ERRORS));
-  writer.writeLine(`override get(index: number): ${name};`);
-  writer.writeLine(`override get<T extends Partial<${name}>>(index: number, into: T): ${name} & T;`);
-  writer.write(`override get(index: number, into: Partial<${name}> = {}): ${name}`).block(() => {
-    writer.writeLine('return super.get(index, into);');
-  });
+  emitGet(writer, name, whole);
   writer.blankLine();
   writeDoc(writer, NO_DOC, ['Replaces record `index`, as one change. Every field is checked before anything is written.'],
     throwsTag(SET_ERRORS));
   writer.write(`override set(index: number, record: Readonly<${name}>): void`).block(() => {
+    if (whole !== undefined) {
+      writer.writeLine('if (index >>> 0 === index && this.putRecord(record) && this.rowView.writeRow(index) === 0) return;');
+    }
     writer.writeLine('super.set(index, record);');
   });
   writer.blankLine();
@@ -81,4 +100,94 @@ export function emitRecordMethods(writer: CodeBlockWriter, { name }: RecordModel
   writer.write(`override update(index: number, partial: Readonly<Partial<${name}>>): void`).block(() => {
     writer.writeLine('super.update(index, partial);');
   });
+  if (whole === undefined) return;
+  writer.blankLine();
+  emitPut(writer, name, whole);
+}
+
+function emitGet(writer: CodeBlockWriter, name: string, whole: Whole | undefined): void {
+  writeDoc(writer, NO_DOC, wrap(`Reads record \`index\`, all fields of one state, into a new \`${name}\` or into one `
+    + 'that is reused.'), throwsTag(READ_ERRORS));
+  writer.writeLine(`override get(index: number): ${name};`);
+  writer.writeLine(`override get<T extends Partial<${name}>>(index: number, into: T): ${name} & T;`);
+  if (whole === undefined) {
+    writer.write(`override get(index: number, into: Partial<${name}> = {}): ${name}`).block(() => {
+      writer.writeLine('return super.get(index, into);');
+    });
+    return;
+  }
+  writer.write(`override get(index: number, into?: Partial<${name}>): ${name}`).block(() => {
+    writer.write('if (index >>> 0 !== index || !isTarget(into) || this.rowView.readRow(index) !== 0)').block(() => {
+      writer.writeLine('return super.get(index, into!);');
+    });
+    emitTaking(writer, name, whole);
+  });
+}
+
+/** What stands in the row, out of it. All of it is taken before the first field is set, which may run the caller's code. */
+function emitTaking(writer: CodeBlockWriter, name: string, { fields }: Whole): void {
+  writer.writeLine('const { row } = this;');
+  for (const [at, { form, offset }] of fields.entries()) {
+    writer.writeLine(`const value${at} = ${form.read({ offset })};`);
+  }
+  const none = fields.flatMap(({ form }, at) => form.isNone?.(local(at)) ?? []);
+  if (none.length > 0) {
+    emitIf(writer, none, ' || ', 'return super.get(index, into!);');
+  }
+  const values = fields.map(({ field, form }, at) => [field.name, form.value?.(local(at)) ?? local(at)] as const);
+  writer.write('if (into === undefined)').block(() => {
+    writer.write('return').space().inlineBlock(() => {
+      for (const [key, value] of values) writer.writeLine(`${key}: ${value},`);
+    }).write(';').newLine();
+  });
+  for (const [key, value] of values) writer.writeLine(`into.${key} = ${value};`);
+  writer.writeLine(`return into as ${name};`);
+}
+
+/** Putting a record into the row. All fields are taken from it before the first is put, for the same reason. */
+function emitPut(writer: CodeBlockWriter, name: string, { stride, fields }: Whole): void {
+  writeDoc(writer, NO_DOC, ['Puts a record into the row; false where one of its fields is not to be had so.']);
+  writer.write(`private putRecord(record: Readonly<${name}>): boolean`).block(() => {
+    writer.writeLine(`if (countNames(record) !== ${fields.length}) return false;`);
+    for (const [at, { field }] of fields.entries()) writer.writeLine(`const value${at} = record.${field.name};`);
+    emitIf(writer, fields.map(({ form }, at) => not(form.takes(local(at)))), ' || ', 'return false;');
+    writer.writeLine('const { row } = this;');
+    if (hasGaps(fields, stride)) writer.writeLine(`row.clear(${stride});`);
+    for (const [at, { form, offset }] of fields.entries()) {
+      const put = form.put({ offset }, local(at));
+      if (put !== '') writer.writeLine(put);
+    }
+    const fails = fields.flatMap(({ form, offset }, at) => form.fails?.({ offset }, local(at)) ?? []);
+    if (fails.length === 0) writer.writeLine('return true;');
+    else writer.writeLine(`return ${fails.map((one) => one.slice(1)).join(' && ')};`);
+  });
+}
+
+/** Writes an `if` whose condition has many parts, a part a line where there are several. */
+function emitIf(writer: CodeBlockWriter, parts: readonly string[], operator: string, then: string): void {
+  const line = `if (${parts.join(operator)}) ${then}`;
+  if (line.length <= WIDTH) {
+    writer.writeLine(line);
+    return;
+  }
+  writer.writeLine('if (');
+  writer.indent(() => {
+    for (const [at, part] of parts.entries()) writer.writeLine(`${at === 0 ? '' : operator.trimStart()}${part}`);
+  });
+  writer.write(')').space().block(() => writer.writeLine(then));
+}
+
+/** Whether fields do not cover the record, or not always, so that what is between them must be cleared. */
+function hasGaps(fields: Whole['fields'], stride: number): boolean {
+  const covered = fields.reduce((bytes, { size, field }) => bytes + (field.value.kind === 'str' ? 0 : size), 0);
+  return covered < stride - STAMP_BYTES;
+}
+
+/** The opposite of a call, or of a comparison of types. */
+function not(condition: string): string {
+  return condition.startsWith('typeof') ? condition.replace('===', '!==') : `!${condition}`;
+}
+
+function local(at: number): string {
+  return `value${at}`;
 }

@@ -4,8 +4,9 @@
  */
 import CodeBlockWriter from 'code-block-writer';
 import { wrap, writeDoc } from './emit-doc.ts';
-import { emitAccessors } from './emit-field.ts';
+import { emitAccessors, type PlacedModel } from './emit-field.ts';
 import { emitOpening, emitRecordMethods } from './emit-record.ts';
+import { formOf, valuesName } from './forms.ts';
 import { codeOf, importsOf, quote, typeOf } from './kinds.ts';
 import type { FieldModel, RecordModel } from './model.ts';
 import { namesOf } from './names.ts';
@@ -26,11 +27,16 @@ export interface Origin {
   readonly source: string;
   /** Hex digits of the ordered hash of the schema. */
   readonly schemaHash: string;
-  /** Bytes of a record. */
+  /** Bytes of a record, and where its fields lie. */
   readonly stride: number;
+  readonly places: readonly { readonly offset: number; readonly size: number }[];
 }
 
 export function emitFile(record: RecordModel, origin: Origin): string {
+  const placed = record.fields.map((field, at) => {
+    const { offset, size } = origin.places[at]!;
+    return { field, offset, size, form: formOf(field, at) };
+  });
   const writer = new CodeBlockWriter({ indentNumberOfSpaces: INDENT, useSingleQuote: true, newLine: '\n' });
   emitHead(writer, record, origin);
   writer.newLine();
@@ -39,8 +45,9 @@ export function emitFile(record: RecordModel, origin: Origin): string {
   emitInterface(writer, record);
   writer.blankLine();
   emitSchema(writer, record, origin);
+  emitValues(writer, record, placed);
   writer.blankLine();
-  emitClass(writer, record);
+  emitClass(writer, record, placed, origin.stride);
   return `${writer.toString().trimEnd()}\n`;
 }
 
@@ -59,7 +66,12 @@ function emitHead(writer: CodeBlockWriter, { name, version }: RecordModel, origi
 
 /** The names that a record's file imports. */
 export function namesImported(record: RecordModel): string[] {
-  const values = new Set(['GeneratedStore', 'defineSchema', ...record.fields.flatMap(importsOf)]);
+  const forms = record.fields.map(formOf);
+  const whole = forms.includes(undefined) ? [] : ['countNames', 'isTarget'];
+  const values = new Set([
+    'GeneratedStore', 'defineSchema', ...record.fields.flatMap(importsOf), ...whole,
+    ...forms.flatMap((form) => (form === undefined ? [] : form.imports)),
+  ]);
   return [...[...values].sort(), ...TYPES];
 }
 
@@ -129,17 +141,29 @@ function emitSchemaField(writer: CodeBlockWriter, field: FieldModel): void {
   emitList(writer, `${name}: ${before}enumOf(`, '', value.values.map(quote), '', `)${after},`);
 }
 
-function emitClass(writer: CodeBlockWriter, record: RecordModel): void {
+/** The lists of the enums that are looked through, once. */
+function emitValues(writer: CodeBlockWriter, { name }: RecordModel, placed: readonly PlacedModel[]): void {
+  for (const [at, { field, form }] of placed.entries()) {
+    if (form === undefined || field.value.kind !== 'enum') continue;
+    writer.blankLineIfLastNot();
+    const list = `${namesOf(name).schema}.fields.${field.name}.values`;
+    writer.writeLine(`const ${valuesName(at)}: readonly ${name}['${field.name}'][] = ${list}!;`);
+  }
+}
+
+function emitClass(
+  writer: CodeBlockWriter, record: RecordModel, placed: readonly PlacedModel[], stride: number,
+): void {
   const { store, schema } = namesOf(record.name);
   writeDoc(writer, { prose: [`Records of \`${record.name}\`, in one file that all who use it have mapped.`], tags: [] },
     record.doc.prose, record.doc.tags);
   writer.write(`export class ${store} extends GeneratedStore<typeof ${schema}.fields>`).block(() => {
-    emitOpening(writer, record);
+    emitOpening(writer, record, placed.map(({ offset }) => offset));
     writer.blankLine();
-    emitRecordMethods(writer, record);
-    for (const field of record.fields) {
+    emitRecordMethods(writer, record, placed, stride);
+    for (const one of placed) {
       writer.blankLine();
-      emitAccessors(writer, record, field);
+      emitAccessors(writer, record, one);
     }
   });
 }

@@ -116,7 +116,7 @@ class Planner {
     const shown = join(out ?? dirname(record.file), name);
     const path = resolve(directory, shown);
     const source = relative(dirname(path), record.source);
-    const text = emitFile(record, { version, source, schemaHash, stride: layout.stride });
+    const text = emitFile(record, { version, source, schemaHash, stride: layout.stride, places: layout.fields });
     return { record, shown, path, text, schemaHash };
   }
 

@@ -3,7 +3,10 @@
  *
  * It is part of `varve/codegen-v1`: what generated classes call here stays as it is for as long as that entry is there.
  */
+import type { TypedView } from '../core/typed-view.ts';
+import { outOfRange } from '../errors/varve-error.ts';
 import type { TypedStoreOptions } from './options.ts';
+import type { RowImage } from './row-image.ts';
 import type { Fields, Schema } from './schema.ts';
 import { TypedStore } from './typed-store.ts';
 
@@ -26,9 +29,42 @@ const Store = TypedStore as unknown as new <F extends Fields>(
   path: string, schema: Schema<F>, options: TypedStoreOptions,
 ) => TypedStore<F>;
 
-/** The store that a generated class adds accessors to; see TypedStore for what it does. */
+/**
+ * The store that a generated class adds accessors to; see TypedStore for what it does.
+ *
+ * A generated class reads and writes through the views and the row at once, and where these answer with anything but a
+ * value or `Ok` it does the same once more by what it has from TypedStore, which knows what to do.
+ */
 export abstract class GeneratedStore<F extends Fields> extends Store<F> {
-  protected constructor(path: string, schema: Schema<F>, options: TypedStoreOptions) {
+  /** Single fields; sees no records where these are only good as a whole. */
+  protected readonly fieldView: TypedView;
+  /** Whole records, to the row and from it; sees none of a ring. */
+  protected readonly rowView: TypedView;
+  protected readonly row: RowImage;
+
+  /** `offsets` are those of the fields in the records that the class was written for. */
+  protected constructor(path: string, schema: Schema<F>, options: TypedStoreOptions, offsets: readonly number[]) {
     super(path, schema, options);
+    const { view, row, layout } = this.parts;
+    if (layout.fields.some(({ offset }, at) => offset !== offsets[at])) {
+      this.closeSync();
+      throw outOfRange('offsets', 'those of the schema; run `varve generate` again', offsets.join(', '));
+    }
+    this.fieldView = view;
+    this.rowView = view;
+    this.row = row;
   }
+}
+
+/** Properties of a record, as many as its fields where it is whole. */
+export function countNames(record: unknown): number {
+  if (typeof record !== 'object') return 0;
+  let count = 0;
+  for (const name in record) count += name === '' ? 0 : 1;
+  return count;
+}
+
+/** Whether a record can be read into something, or into nothing that is there yet. */
+export function isTarget(into: unknown): boolean {
+  return into === undefined || (typeof into === 'object' && into !== null);
 }

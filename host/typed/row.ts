@@ -6,6 +6,7 @@ import type { CoreMemory } from '../core/memory.ts';
 import { MASK_OFFSET, ROW_OFFSET, Status, TYPED_STRIDE_MAX } from '../generated/abi.ts';
 import type { Answers } from './answers.ts';
 import type { PlacedField } from './layout.ts';
+import { RowImage } from './row-image.ts';
 import { encodeText, type Texts } from './text.ts';
 import {
   elementTypeOf, isF32, isF64, isI16, isI32, isI64, isI64Number, isI8, isTimestamp, isU16, isU32, isU64, isU64Number,
@@ -45,7 +46,6 @@ const SCALE: Readonly<Partial<Record<ValueType, number>>> = {
   [ValueType.Bool]: 1, [ValueType.I8]: 1, [ValueType.U8]: 1, [ValueType.I16]: 2, [ValueType.U16]: 2,
   [ValueType.I64]: 8, [ValueType.U64]: 8, [ValueType.F64]: 8, [ValueType.Enum8]: 1, [ValueType.Enum16]: 2,
 };
-const TWO_32 = 4294967296;
 const LENGTH_BYTES = 4;
 
 /** Which values the kinds of numbers take. */
@@ -77,45 +77,15 @@ export function cellOf(field: PlacedField): Cell {
 /** Stands where there is no field: none is called so. */
 export const NO_CELL: Cell = cellOf({ ...NOTHING, type: 'float64' });
 
-export class Row {
-  private readonly memory: CoreMemory;
-  private readonly texts: Texts;
+export class Row extends RowImage {
   private readonly answers: Answers;
-  private readonly i8: Int8Array;
-  private readonly u8: Uint8Array;
-  private readonly i16: Int16Array;
-  private readonly u16: Uint16Array;
-  private readonly i32: Int32Array;
-  private readonly u32: Uint32Array;
-  private readonly i64: BigInt64Array;
-  private readonly u64: BigUint64Array;
-  private readonly f32: Float32Array;
-  readonly f64: Float64Array;
   /** Which bits of the row a patch takes. */
   private readonly mask: Uint8Array;
 
   constructor(memory: CoreMemory, texts: Texts, answers: Answers) {
-    const { buffer } = memory;
+    super(memory, texts);
     this.answers = answers;
-    this.memory = memory;
-    this.texts = texts;
-    this.i8 = new Int8Array(buffer, ROW_OFFSET, TYPED_STRIDE_MAX);
-    this.u8 = new Uint8Array(buffer, ROW_OFFSET, TYPED_STRIDE_MAX);
-    this.i16 = new Int16Array(buffer, ROW_OFFSET, TYPED_STRIDE_MAX / 2);
-    this.u16 = new Uint16Array(buffer, ROW_OFFSET, TYPED_STRIDE_MAX / 2);
-    this.i32 = new Int32Array(buffer, ROW_OFFSET, TYPED_STRIDE_MAX / 4);
-    this.u32 = new Uint32Array(buffer, ROW_OFFSET, TYPED_STRIDE_MAX / 4);
-    this.i64 = new BigInt64Array(buffer, ROW_OFFSET, TYPED_STRIDE_MAX / 8);
-    this.u64 = new BigUint64Array(buffer, ROW_OFFSET, TYPED_STRIDE_MAX / 8);
-    this.f32 = new Float32Array(buffer, ROW_OFFSET, TYPED_STRIDE_MAX / 4);
-    this.f64 = new Float64Array(buffer, ROW_OFFSET, TYPED_STRIDE_MAX / 8);
-    this.mask = new Uint8Array(buffer, MASK_OFFSET, TYPED_STRIDE_MAX);
-  }
-
-  /** Puts zeros where fields leave bytes between them, and behind text, so that no byte of another record stays. */
-  clear(stride: number): void {
-    const { f64 } = this;
-    for (let word = stride / 8 - 1; word > 0; word--) f64[word] = 0;
+    this.mask = new Uint8Array(memory.buffer, MASK_OFFSET, TYPED_STRIDE_MAX);
   }
 
   clearMask(stride: number): void {
@@ -142,8 +112,8 @@ export class Row {
       case U8: return this.u8[at];
       case I64: return this.i64[at];
       case U64: return this.u64[at];
-      case I64Number: return this.exact(cell.name, at, index, this.i32[at + 1]!);
-      case U64Number: return this.exact(cell.name, at, index, this.u32[at + 1]!);
+      case I64Number: return this.exact(cell.name, index, this.signed64(4 * at));
+      case U64Number: return this.exact(cell.name, index, this.unsigned64(4 * at));
       case Bool:
         if (this.u8[at]! > 1) this.answers.settle(Status.BadValue, index, cell.name);
         return this.u8[at] === 1;
@@ -161,7 +131,7 @@ export class Row {
   }
 
   private readTimestamp({ name, at }: Cell, index: number): number {
-    const value = this.i32[at + 1]! * TWO_32 + this.u32[at]!;
+    const value = this.signed64(4 * at);
     if (!isTimestamp(value)) this.answers.settle(Status.BadValue, index, name);
     return value;
   }
@@ -171,8 +141,8 @@ export class Row {
     const view = this.viewOf(element);
     const values: unknown[] = [];
     for (let k = 0; k < count; k++) {
-      if (element === I64Number) values.push(this.exact(cell.name, at + 2 * k, index, this.i32[at + 2 * k + 1]!));
-      else if (element === U64Number) values.push(this.exact(cell.name, at + 2 * k, index, this.u32[at + 2 * k + 1]!));
+      if (element === I64Number) values.push(this.exact(cell.name, index, this.signed64(4 * (at + 2 * k))));
+      else if (element === U64Number) values.push(this.exact(cell.name, index, this.unsigned64(4 * (at + 2 * k))));
       else values.push(view[at + k]);
     }
     return values;
@@ -206,8 +176,7 @@ export class Row {
     return copy;
   }
 
-  private exact(name: string, at: number, index: number, high: number): number {
-    const value = high * TWO_32 + this.u32[at]!;
+  private exact(name: string, index: number, value: number): number {
     if (!Number.isSafeInteger(value)) this.answers.settle(Status.Inexact, index, name);
     return value;
   }
@@ -267,11 +236,11 @@ export class Row {
         else refuse(cell.name, type, value);
         return;
       case I64Number:
-        if (isI64Number(value)) this.writeExact(at, value);
+        if (isI64Number(value)) this.putInteger(4 * at, value);
         else refuse(cell.name, type, value);
         return;
       case U64Number:
-        if (isU64Number(value)) this.writeExact(at, value);
+        if (isU64Number(value)) this.putInteger(4 * at, value);
         else refuse(cell.name, type, value);
         return;
       case Bool:
@@ -285,7 +254,7 @@ export class Row {
         this.u16[at] = indexOf(cell, value);
         return;
       case Timestamp:
-        if (isTimestamp(value)) this.writeExact(at, value);
+        if (isTimestamp(value)) this.putInteger(4 * at, value);
         else refuse(cell.name, type, value);
         return;
       case Elements: return this.writeArray(cell, value as readonly unknown[]);
@@ -309,15 +278,9 @@ export class Row {
     for (let k = 0; k < values.length; k++) {
       const value = values[k];
       if (!takes(value)) refuse(`${name}[${k}]`, element, value);
-      if (isWide) this.writeExact(at + 2 * k, value as number);
+      if (isWide) this.putInteger(4 * (at + 2 * k), value as number);
       else view[at + k] = value as never;
     }
-  }
-
-  private writeExact(at: number, value: number): void {
-    const high = Math.floor(value / TWO_32);
-    this.u32[at] = value - high * TWO_32;
-    this.i32[at + 1] = high;
   }
 
   private writeBytes({ name, type, at, offset, max }: Cell, value: unknown): void {

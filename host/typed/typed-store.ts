@@ -2,23 +2,32 @@
  * TypedStore: typed records of one length in one mapped file, shared between processes. Arguments and states are
  * checked here; the file is host/typed/typed-file.ts's, the fields are host/typed/access.ts's.
  */
+import type { TypedView } from '../core/typed-view.ts';
 import { outOfRange, VarveError, wrongType } from '../errors/varve-error.ts';
 import type { FieldAccessor, Means } from './access.ts';
 import { accessorOf } from './accessors.ts';
 import { Answers } from './answers.ts';
 import { checkRecords, type TypedCheck } from './check.ts';
 import { Column, type NumericFields } from './columns.ts';
-import { layoutOf } from './layout.ts';
+import { layoutOf, type Layout } from './layout.ts';
 import { checkOptions, type TypedStoreOptions } from './options.ts';
 import { Records, type AnyRecord } from './records.ts';
 import type { TypedRecovery } from './recovery.ts';
 import { RowAccessor } from './row-access.ts';
 import { RowColumn } from './row-columns.ts';
 import { Row } from './row.ts';
+import type { RowImage } from './row-image.ts';
 import { defineSchema, isNumeric, type Fields, type RecordOf, type Schema } from './schema.ts';
 import { Texts } from './text.ts';
 import { openTypedFile, type TypedFile } from './typed-file.ts';
 import { isIndex } from './values.ts';
+
+/** What a store consists of. */
+export interface StoreParts {
+  readonly view: TypedView;
+  readonly row: RowImage;
+  readonly layout: Layout;
+}
 
 /** Accessors by the names of the fields. */
 export type FieldsOf<F extends Fields> = { readonly [K in keyof F]: FieldAccessor<RecordOf<F>[K]> };
@@ -49,6 +58,8 @@ export class TypedStore<F extends Fields = Fields> {
   private readonly records: Records;
   /** Whether fields are only ever reached through a copy of their record. */
   private readonly wholeRecords: boolean;
+  /** What generated classes work with; not for others. */
+  protected readonly parts: StoreParts;
 
   private constructor(path: string, schema: Schema<F>, options: TypedStoreOptions) {
     const [context, fileOptions] = checkOptions(path, options);
@@ -60,6 +71,7 @@ export class TypedStore<F extends Fields = Fields> {
     this.answers = new Answers(this.file);
     const texts = new Texts(core.memory);
     const row = new Row(core.memory, texts, this.answers);
+    this.parts = { view, row, layout };
     this.records = new Records(layout, row);
     const means: Means = {
       view, answers: this.answers, texts, bytes: core.memory.bytes, row, stride: layout.stride,
