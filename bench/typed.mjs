@@ -1,13 +1,15 @@
 /**
- * Typed stores: nanoseconds for a field, a record, a text, an append, a column; microseconds to open and close.
+ * Typed stores, through the classes that `varve generate` writes: nanoseconds for a field, a record, a text, an append,
+ * a column; microseconds to open and close. What stands beside as *by fields* is the same without a generated class.
  *
  * Measured are loops over a store that is mapped and in the page cache. Beside them stands what one would write by hand
  * over a `SharedArrayBuffer` (lib/hand-records.mjs), which keeps nothing on a disk. *hot* is one record again and
  * again, *in order* and *at random* are all records. The result is the sum of what was read, or what the store holds in
  * the end.
  */
-import { TypedStore } from '../dist/esm/index.js';
-import { defineSchema, f64, str, u64 } from '../dist/esm/schema.js';
+import { recordLayout } from '../dist/esm/index.js';
+import { bool, bytes, defineSchema, f64, str, u64 } from '../dist/esm/schema.js';
+import { generatedClasses } from './lib/generated.mjs';
 import { HandRecords } from './lib/hand-records.mjs';
 import { compare } from './lib/measure.mjs';
 import { insist } from './lib/payloads.mjs';
@@ -15,12 +17,9 @@ import { timed } from './lib/places.mjs';
 
 export const title = 'typed records';
 
-/** Seven numbers: 64 bytes with the stamp. */
-const Seven = defineSchema('Seven', { fields: { a: f64, b: f64, c: f64, d: f64, e: f64, f: f64, g: f64 } });
-/** The record of mmapforge's own benchmarks: 96 bytes with the stamp. */
-const Tick = defineSchema('Tick', { fields: { symbol: str(64), price: f64, volume: f64, timestamp: u64.number } });
 const TEXT = 'NASDAQ:AAPL-2024-0001';
 const BY_HAND = 'by hand';
+const BY_FIELDS = 'varve, by fields';
 
 export function parameters(smoke) {
   return { records: smoke ? 256 : 1 << 20, calls: smoke ? 512 : 1 << 22, opens: smoke ? 3 : 100 };
@@ -28,12 +27,14 @@ export function parameters(smoke) {
 
 export async function run({ places, smoke, ...rounds }) {
   const sizes = parameters(smoke);
+  const classes = await generatedClasses();
   const rows = [];
   const group = async (name, contenders) => { rows.push(...await compare(rounds, name, contenders)); };
-  await places.with('seven', (path) => overSeven(path, sizes, group));
-  await places.with('tick', (path) => overTicks(path, sizes, group));
-  await places.with('append', (path) => appending(path, sizes, group));
-  await places.with('open', (path) => opening(path, sizes, group));
+  await places.with('seven', (path) => overSeven(classes, path, sizes, group));
+  await places.with('tick', (path) => overTicks(classes, path, sizes, group));
+  await places.with('append', (path) => appending(classes, path, sizes, group));
+  await group('layout and hash of 5 fields', layouts(sizes));
+  await places.with('open', (path) => opening(classes, path, sizes, group));
   return { rows };
 }
 
@@ -45,8 +46,8 @@ function loop(who, calls, work, ...floors) {
   } };
 }
 
-async function overSeven(path, { records, calls }, group) {
-  const store = TypedStore.openSync(`${path}/file`, Seven, { capacity: records });
+async function overSeven({ SevenStore }, path, { records, calls }, group) {
+  const store = SevenStore.openSync(`${path}/file`, { capacity: records });
   const hand = new HandRecords(records);
   for (let i = 0; i < records; i++) {
     const record = { a: i, b: i + 0.5, c: 1, d: 2, e: 3, f: 4, g: 5 };
@@ -54,13 +55,19 @@ async function overSeven(path, { records, calls }, group) {
     hand.setAll(i, record);
   }
   const order = shuffled(records);
-  const { b, c } = store.fields;
+  const { fields } = store;
+  const { b, c } = fields;
   await group('get f64, hot', [
     loop('varve', calls, (count) => {
       let sum = 0;
-      for (let i = 0; i < count; i++) sum += b.get(7);
+      for (let i = 0; i < count; i++) sum += store.getB(7);
       return sum;
     }, { atMost: 4 }, { times: 3, of: BY_HAND }),
+    loop(BY_FIELDS, calls, (count) => {
+      let sum = 0;
+      for (let i = 0; i < count; i++) sum += b.get(7);
+      return sum;
+    }),
     loop(BY_HAND, calls, (count) => {
       let sum = 0;
       for (let i = 0; i < count; i++) sum += hand.get(7, 1);
@@ -70,7 +77,7 @@ async function overSeven(path, { records, calls }, group) {
   await group('get f64, in order', [
     loop('varve', records, (count) => {
       let sum = 0;
-      for (let i = 0; i < count; i++) sum += b.get(i);
+      for (let i = 0; i < count; i++) sum += store.getB(i);
       return sum;
     }, { atMost: 9 }),
     loop(BY_HAND, records, (count) => {
@@ -82,7 +89,7 @@ async function overSeven(path, { records, calls }, group) {
   await group('get f64, at random', [
     loop('varve', records, (count) => {
       let sum = 0;
-      for (let i = 0; i < count; i++) sum += b.get(order[i]);
+      for (let i = 0; i < count; i++) sum += store.getB(order[i]);
       return sum;
     }, { atMost: 25 }),
     loop(BY_HAND, records, (count) => {
@@ -93,9 +100,13 @@ async function overSeven(path, { records, calls }, group) {
   ]);
   await group('set f64, hot', [
     loop('varve', calls, (count) => {
-      for (let i = 0; i < count; i++) c.set(7, i + 0.5);
+      for (let i = 0; i < count; i++) store.setC(7, i + 0.5);
       return c.get(7);
     }, { atMost: 8 }),
+    loop(BY_FIELDS, calls, (count) => {
+      for (let i = 0; i < count; i++) c.set(7, i + 0.5);
+      return c.get(7);
+    }),
     loop(BY_HAND, calls, (count) => {
       for (let i = 0; i < count; i++) hand.set(7, 2, i + 0.5);
       return hand.get(7, 2);
@@ -140,57 +151,69 @@ async function wholeRecords(store, hand, calls, group) {
   ]);
 }
 
-async function overTicks(path, { records, calls }, group) {
-  const store = TypedStore.openSync(`${path}/file`, Tick, { capacity: records });
+async function overTicks({ TickStore, WideStore }, path, { records, calls }, group) {
+  const store = TickStore.openSync(`${path}/file`, { capacity: records });
   for (let i = 0; i < records; i++) store.append({ symbol: TEXT, price: i, volume: 1, timestamp: i });
-  const { symbol } = store.fields;
   await group('get text of 21 bytes', [
     loop('varve', calls, (count) => {
       let sum = 0;
-      for (let i = 0; i < count; i++) sum += symbol.get(7).length;
+      for (let i = 0; i < count; i++) sum += store.getSymbol(7).length;
       return sum;
     }, { atMost: 60 }),
   ]);
   await group('set text of 21 bytes', [
     loop('varve', calls, (count) => {
-      for (let i = 0; i < count; i++) symbol.set(7, TEXT);
-      return symbol.get(7);
+      for (let i = 0; i < count; i++) store.setSymbol(7, TEXT);
+      return store.getSymbol(7);
     }, { atMost: 50 }),
   ]);
-  await group('sum of a column, records of 96 B', [
-    loop('varve, a record', records, () => store.column('price').sum(), { atMost: 6 }),
-  ]);
   store.closeSync();
+  const wide = WideStore.openSync(`${path}/wide`, { capacity: records });
+  for (let i = 0; i < records; i++) wide.append({ symbol: TEXT, price: i, volume: 1, bid: 2, ask: 3 });
+  await group('sum of a column, records of 88 B', [
+    loop('varve, a record', records, () => wide.column('price').sum(), { atMost: 6 }),
+  ]);
+  wide.closeSync();
 }
 
-async function appending(path, { records }, group) {
+async function appending({ SevenStore }, path, { records }, group) {
   const record = { a: 0.5, b: 1.5, c: 2.5, d: 3.5, e: 4.5, f: 5.5, g: 6.5 };
   let files = 0;
-  const append = (who, floor, one) => ({ who, unit: 'ns', floors: [floor], run() {
-    const store = TypedStore.openSync(`${path}/${++files}`, Seven, { capacity: records });
+  const append = (who, options, floors, one) => ({ who, unit: 'ns', floors, run() {
+    const store = SevenStore.openSync(`${path}/${++files}`, options);
     const { ns } = timed(() => { for (let i = 0; i < records; i++) one(store, i); });
     const result = store.length;
     store.closeSync();
     return { value: ns / records, result };
   } });
+  const full = (store, i) => {
+    record.a = i + 0.5;
+    store.append(record);
+  };
   await group('append', [
-    append('varve, of zeros', { atMost: 4 }, (store) => store.append()),
-    append('varve, 7 fields', { atMost: 40 }, (store, i) => {
-      record.a = i + 0.5;
-      store.append(record);
-    }),
+    append('varve, of zeros', { capacity: records }, [{ atMost: 4 }], (store) => store.append()),
+    append('varve, 7 fields', { capacity: records }, [{ atMost: 40 }], full),
+    append('varve, 7 fields, growing', {}, [], full),
   ]);
 }
 
-async function opening(path, { opens }, group) {
-  const store = TypedStore.openSync(`${path}/file`, Tick);
+/** The five fields of mmapforge's own benchmark of the same. */
+function layouts({ opens }) {
+  const schemas = Array.from({ length: opens }, (_, at) => defineSchema('Five', {
+    version: at + 1, fields: { name: str(64), price: f64, volume: u64, active: bool, data: bytes(32) },
+  }));
+  return [loop('varve', opens, () => schemas.reduce((sum, schema) => sum + recordLayout(schema).stride, 0), { atMost: 5000 })];
+}
+
+async function opening({ TickStore }, path, { opens }, group) {
+  const store = TickStore.openSync(`${path}/file`);
   for (let i = 0; i < 100; i++) store.append();
   store.closeSync();
   const contender = (who, options, floors) => ({ who, unit: 'µs', floors, run() {
     const { result, ns } = timed(() => {
       let length = 0;
       for (let i = 0; i < opens; i++) {
-        const opened = TypedStore.openSync(`${path}/file`, Tick, options);
+        const opened = TickStore.openSync(`${path}/file`, options);
         ({ length } = opened);
         opened.closeSync();
       }

@@ -16,6 +16,7 @@ export type { LostRange, RepairReport } from './log/repair.ts';
 export type { Evidence } from './log/recovery-table.ts';
 export type { PoolCounters } from './log/pool.ts';
 export { TypedStore, type FieldsOf } from './typed/typed-store.ts';
+export { recordLayout, type FieldLayout, type RecordLayout } from './typed/describe.ts';
 export type { TypedStoreOptions } from './typed/options.ts';
 export type { TypedCheck } from './typed/check.ts';
 export type { TypedRecovery } from './typed/recovery.ts';

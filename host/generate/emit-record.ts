@@ -124,7 +124,7 @@ function emitGet(writer: CodeBlockWriter, name: string, whole: Whole | undefined
   });
 }
 
-/** What stands in the row, out of it. All of it is taken before the first field is set, which may run the caller's code. */
+/** What stands in the row, out of it: all, before the first field is set, which may run the caller's code. */
 function emitTaking(writer: CodeBlockWriter, name: string, { fields }: Whole): void {
   writer.writeLine('const { row } = this;');
   for (const [at, { form, offset }] of fields.entries()) {

@@ -3,7 +3,8 @@
  * they have in the file. What is in it holds until the next call that uses it.
  *
  * Generated classes take records apart and put them together here without a loop over their fields. What cannot be
- * given or taken is answered with a value that no field has; they leave it to the general way then, which finds out why.
+ * given or taken is answered with a value that no field has; they leave it to the general way then, which finds out
+ * why.
  */
 import type { CoreMemory } from '../core/memory.ts';
 import { ROW_OFFSET, TYPED_STRIDE_MAX } from '../generated/abi.ts';
