@@ -10,7 +10,7 @@
  */
 import {
   type Fold, MASK_OFFSET, ROW_OFFSET, Status, type FieldType, TypedView as Layout, VALUES_BYTES, VALUES_OFFSET,
-  type WriteMode,
+  WriteMode,
 } from '../generated/abi.ts';
 import type { Core, CoreExports } from './core.ts';
 
@@ -69,6 +69,15 @@ export class TypedView {
     this.put(Layout.slots, fields.slots ?? 0);
     this.mode = fields.mode;
     this.moveTo(fields);
+  }
+
+  /** A view without records, as one is that was released. */
+  static ofNothing(core: Core): TypedView {
+    const view = new TypedView(core, {
+      base: 0, first: 0, limit: 0, room: 0, stride: 8, countAt: 0, mode: WriteMode.ReadOnly, strict: false,
+    });
+    view.release();
+    return view;
   }
 
   private put(offset: number, value: number): void {

@@ -147,7 +147,7 @@ function emitValues(writer: CodeBlockWriter, { name }: RecordModel, placed: read
     if (form === undefined || field.value.kind !== 'enum') continue;
     writer.blankLineIfLastNot();
     const list = `${namesOf(name).schema}.fields.${field.name}.values`;
-    writer.writeLine(`const ${valuesName(at)}: readonly ${name}['${field.name}'][] = ${list}!;`);
+    writer.writeLine(`const ${valuesName(at)} = ${list} as readonly ${name}['${field.name}'][];`);
   }
 }
 

@@ -23,12 +23,8 @@ export function accessorsOf(field: string) {
   return { get: `get${name}`, set: `set${name}` };
 }
 
-/** Members that every store has, or may have: no field is called so, lest it be taken for one of them. */
-export const MEMBERS: ReadonlySet<string> = new Set([
-  'append', 'appendMany', 'capacity', 'check', 'close', 'closed', 'closeSync', 'column', 'constructor', 'fields', 'first',
-  'get', 'length', 'metadata', 'path', 'prototype', 'readOnly', 'recovery', 'schema', 'set', 'sync', 'syncNow', 'update',
-  'watch', '__proto__',
-]);
+/** Names that every object has: no field is called so, lest a record without it seems to have it. */
+export const INHERITED: ReadonlySet<string> = new Set(['constructor', 'prototype', '__proto__']);
 
 /** Names of the language that generated files use: nothing that they declare is called so. */
 export const GLOBALS: ReadonlySet<string> = new Set([

@@ -8,7 +8,7 @@ import type {
 import { commentsOf, docRangeOf, isDoc, readDoc, tagsIn, type Tag } from './comments.ts';
 import { Imports } from './imports.ts';
 import { NO_DOC, type FieldModel, type Mistake, type RecordModel } from './model.ts';
-import { accessorsOf, IDENTIFIER, MEMBERS } from './names.ts';
+import { accessorsOf, IDENTIFIER, INHERITED } from './names.ts';
 import { oneLine, TypeParser } from './parse-type.ts';
 import type { TypeScript } from './typescript.ts';
 
@@ -242,9 +242,9 @@ class SourceParser {
     const other = taken.get(get);
     if (other === name) this.report(node, `${name} stands twice in one interface`);
     else if (other !== undefined) this.report(node, `${name} and ${other} would both have ${get} and ${set}; rename one of them`);
-    if (MEMBERS.has(name)) this.report(node, `${name} is the name of a member that every store has; rename the field`);
+    if (INHERITED.has(name)) this.report(node, `${name} is what every object has; rename the field`);
     taken.set(get, other ?? name);
-    return other === undefined && !MEMBERS.has(name);
+    return other === undefined && !INHERITED.has(name);
   }
 
   /** Reports each `@varve` that annotates nothing. */

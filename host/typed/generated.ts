@@ -36,22 +36,22 @@ const Store = TypedStore as unknown as new <F extends Fields>(
  * value or `Ok` it does the same once more by what it has from TypedStore, which knows what to do.
  */
 export abstract class GeneratedStore<F extends Fields> extends Store<F> {
-  /** Single fields; sees no records where these are only good as a whole. */
+  /** Single fields; sees nothing where they are only good with their record. */
   protected readonly fieldView: TypedView;
-  /** Whole records, to the row and from it; sees none of a ring. */
+  /** Whole records, to the row and from it; sees nothing of a ring. */
   protected readonly rowView: TypedView;
   protected readonly row: RowImage;
 
   /** `offsets` are those of the fields in the records that the class was written for. */
   protected constructor(path: string, schema: Schema<F>, options: TypedStoreOptions, offsets: readonly number[]) {
     super(path, schema, options);
-    const { view, row, layout } = this.parts;
+    const { fieldView, rowView, row, layout } = this.parts;
     if (layout.fields.some(({ offset }, at) => offset !== offsets[at])) {
       this.closeSync();
       throw outOfRange('offsets', 'those of the schema; run `varve generate` again', offsets.join(', '));
     }
-    this.fieldView = view;
-    this.rowView = view;
+    this.fieldView = fieldView;
+    this.rowView = rowView;
     this.row = row;
   }
 }

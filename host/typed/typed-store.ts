@@ -2,7 +2,7 @@
  * TypedStore: typed records of one length in one mapped file, shared between processes. Arguments and states are
  * checked here; the file is host/typed/typed-file.ts's, the fields are host/typed/access.ts's.
  */
-import type { TypedView } from '../core/typed-view.ts';
+import { TypedView } from '../core/typed-view.ts';
 import { outOfRange, VarveError, wrongType } from '../errors/varve-error.ts';
 import type { FieldAccessor, Means } from './access.ts';
 import { accessorOf } from './accessors.ts';
@@ -22,9 +22,12 @@ import { Texts } from './text.ts';
 import { openTypedFile, type TypedFile } from './typed-file.ts';
 import { isIndex } from './values.ts';
 
-/** What a store consists of. */
+/** What a store consists of, as far as it can be used without this class. */
 export interface StoreParts {
-  readonly view: TypedView;
+  /** Single fields; sees nothing where they are only good with their record. */
+  readonly fieldView: TypedView;
+  /** Whole records, to the row and from it; sees nothing of a ring, whose indices are others. */
+  readonly rowView: TypedView;
   readonly row: RowImage;
   readonly layout: Layout;
 }
@@ -71,13 +74,16 @@ export class TypedStore<F extends Fields = Fields> {
     this.answers = new Answers(this.file);
     const texts = new Texts(core.memory);
     const row = new Row(core.memory, texts, this.answers);
-    this.parts = { view, row, layout };
     this.records = new Records(layout, row);
     const means: Means = {
       view, answers: this.answers, texts, bytes: core.memory.bytes, row, stride: layout.stride,
     };
     // Checksums cover whole records, and a record of a ring may go while it is read.
     this.wholeRecords = layout.checksumAt !== 0 || this.file.isRing;
+    const nothing = TypedView.ofNothing(core);
+    this.parts = {
+      fieldView: this.wholeRecords ? nothing : view, rowView: this.file.isRing ? nothing : view, row, layout,
+    };
     const accessors = layout.fields.map((field) => (
       [field.name, this.wholeRecords ? new RowAccessor(means, field) : accessorOf(means, field)] as const));
     this.fields = Object.freeze(Object.fromEntries(accessors)) as FieldsOf<F>;
@@ -238,7 +244,7 @@ export class TypedStore<F extends Fields = Fields> {
   * [Symbol.iterator](): Generator<RecordOf<F>, undefined> {
     const { length } = this;
     for (let index = this.first; index < length; index++) {
-      const record = this.getUnlessOverwritten(index);
+      const record = this.unlessOverwritten(index);
       if (record !== undefined) yield record;
       // The next that is there may be far ahead.
       else index = this.first - 1;
@@ -246,7 +252,7 @@ export class TypedStore<F extends Fields = Fields> {
     return undefined;
   }
 
-  private getUnlessOverwritten(index: number): RecordOf<F> | undefined {
+  private unlessOverwritten(index: number): RecordOf<F> | undefined {
     try {
       return this.get(index);
     } catch (error) {

@@ -16,7 +16,7 @@ const NO_LENGTH = 'an array has no length; write FixedArray<f64, 3> of \'varve/s
 const NESTED = 'an object cannot be nested; give its fields to the interface itself';
 const NUMBERS = 'an array holds numbers: i8, i16, i32, u8, u16, u32, i64, u64, f32, f64';
 const NO_NAME = 'is no name for a field; use letters A to Z and a to z, digits, _ and $, no digit first';
-const MEMBER = 'is the name of a member that every store has; rename the field';
+const INHERITED = 'is what every object has; rename the field';
 const ANNOTATE = 'annotate an exported interface';
 
 /** An annotated interface with members of its own, the first in line 4, column 3. */
@@ -97,8 +97,8 @@ const MEMBERS: readonly [members: string, ...mistakes: string[]][] = [
   ['a: f64; \'a\': f64;', '4:11: a stands twice in one interface'],
   ['price: f64; Price: f64;',
     '4:15: Price and price would both have getPrice and setPrice; rename one of them'],
-  ...['length', 'close', 'get', 'set', 'constructor', 'update', 'column', 'watch', '__proto__']
-    .map((name) => [`${name}: f64;`, `4:3: ${name} ${MEMBER}`] as [string, string]),
+  ...['constructor', 'prototype', '__proto__']
+    .map((name) => [`${name}: f64;`, `4:3: ${name} ${INHERITED}`] as [string, string]),
   ['', '3:18: Tick has no members; a record has one field at least'],
   ['a: FixedArray<f64, 8192>;', '3:18: the record of \'Tick\' must be at most 65536 bytes, not \'1 fields\''],
   ['/** @varve version=1 */\n  a: f64;',
