@@ -2,6 +2,7 @@
  * The accessors of one field in a generated class. What differs between the kinds is in host/generate/kinds.ts.
  */
 import type CodeBlockWriter from 'code-block-writer';
+import { emitIf } from './emit-code.ts';
 import { throwsTag, wrap, writeDoc } from './emit-doc.ts';
 import type { Form } from './forms.ts';
 import { errorsOf, takesOf, typeOf } from './kinds.ts';
@@ -55,7 +56,7 @@ function emitSetter(writer: CodeBlockWriter, { field, offset, form }: PlacedMode
   writer.write(`${accessorsOf(name).set}(index: number, value: ${type}): void`).block(() => {
     if (form?.setter !== undefined) {
       const call = `this.fieldView.${form.setter}(index, ${offset}, ${(form.raw ?? same)('value')})`;
-      writer.writeLine(`if (index >>> 0 === index && ${form.takes('value')} && ${call} === 0) return;`);
+      emitIf(writer, ['index >>> 0 === index', form.takes('value'), `${call} === 0`], '&&', 'return;');
     }
     writer.writeLine(`this.fields.${name}.set(index, value);`);
   });

@@ -3,14 +3,13 @@
  * written here it has from GeneratedStore.
  */
 import type CodeBlockWriter from 'code-block-writer';
+import { emitIf, emitNumbers } from './emit-code.ts';
 import { throwsTag, wrap, writeDoc } from './emit-doc.ts';
 import type { PlacedModel } from './emit-field.ts';
 import type { Form } from './forms.ts';
 import { NO_DOC, type RecordModel } from './model.ts';
 import { namesOf } from './names.ts';
 
-/** Of a line within a method. */
-const WIDTH = 114;
 const STAMP_BYTES = 8;
 
 const OPEN_ERRORS = [
@@ -39,7 +38,7 @@ const APPEND_ERRORS = [
 export function emitOpening(writer: CodeBlockWriter, record: RecordModel, offsets: readonly number[]): void {
   const { store, schema } = namesOf(record.name);
   writer.write('private constructor(path: string, options: StoreOptions)').block(() => {
-    writer.writeLine(`super(path, ${schema}, options, [${offsets.join(', ')}]);`);
+    emitNumbers(writer, `super(path, ${schema}, options, [`, offsets, ']);');
   });
   writer.blankLine();
   writeDoc(writer, NO_DOC, ['Makes a new store in the file `path`, where there must be none, and opens it for writing.'],
@@ -132,7 +131,7 @@ function emitTaking(writer: CodeBlockWriter, name: string, { fields }: Whole): v
   }
   const none = fields.flatMap(({ form }, at) => form.isNone?.(local(at)) ?? []);
   if (none.length > 0) {
-    emitIf(writer, none, ' || ', 'return super.get(index, into!);');
+    emitIf(writer, none, '||', 'return super.get(index, into!);');
   }
   const values = fields.map(({ field, form }, at) => [field.name, form.value?.(local(at)) ?? local(at)] as const);
   writer.write('if (into === undefined)').block(() => {
@@ -150,7 +149,7 @@ function emitPut(writer: CodeBlockWriter, name: string, { stride, fields }: Whol
   writer.write(`private putRecord(record: Readonly<${name}>): boolean`).block(() => {
     writer.writeLine(`if (countNames(record) !== ${fields.length}) return false;`);
     for (const [at, { field }] of fields.entries()) writer.writeLine(`const value${at} = record.${field.name};`);
-    emitIf(writer, fields.map(({ form }, at) => not(form.takes(local(at)))), ' || ', 'return false;');
+    emitIf(writer, fields.map(({ form }, at) => not(form.takes(local(at)))), '||', 'return false;');
     writer.writeLine('const { row } = this;');
     if (hasGaps(fields, stride)) writer.writeLine(`row.clear(${stride});`);
     for (const [at, { form, offset }] of fields.entries()) {
@@ -161,20 +160,6 @@ function emitPut(writer: CodeBlockWriter, name: string, { stride, fields }: Whol
     if (fails.length === 0) writer.writeLine('return true;');
     else writer.writeLine(`return ${fails.map((one) => one.slice(1)).join(' && ')};`);
   });
-}
-
-/** Writes an `if` whose condition has many parts, a part a line where there are several. */
-function emitIf(writer: CodeBlockWriter, parts: readonly string[], operator: string, then: string): void {
-  const line = `if (${parts.join(operator)}) ${then}`;
-  if (line.length <= WIDTH) {
-    writer.writeLine(line);
-    return;
-  }
-  writer.writeLine('if (');
-  writer.indent(() => {
-    for (const [at, part] of parts.entries()) writer.writeLine(`${at === 0 ? '' : operator.trimStart()}${part}`);
-  });
-  writer.write(')').space().block(() => writer.writeLine(then));
 }
 
 /** Whether fields do not cover the record, or not always, so that what is between them must be cleared. */
