@@ -160,7 +160,8 @@ function locked(path: string, pid: number | undefined): VarveError {
 /** A full disk must not keep anyone from opening: the lock holds without the name of its owner. */
 function writeText(fd: number, text: string, at: number): void {
   quietly(() => {
-    ftruncateSync(fd, at);
+    // As a rule whoever had it before has left nothing.
+    if (fstatSync(fd).size > at) ftruncateSync(fd, at);
     writeSync(fd, text, at);
   });
 }

@@ -36,5 +36,5 @@ export function recordLayout(schema: Schema, format: FormatName = 'varve'): Reco
   if (typeof schema !== 'object' || schema === null) throw wrongType('schema', 'a schema', schema);
   const layout = layoutOf(Core.shared(), defineSchema(schema.name, schema));
   const fields = layout.fields.map(({ name, type, offset, size }) => ({ name, type, offset, size }));
-  return { stride: layout.stride, fields, hash: format === 'varve' ? orderedHash(layout) : sortedHash(layout) };
+  return { stride: layout.stride, fields, hash: format === 'varve' ? orderedHash(layout).slice() : sortedHash(layout) };
 }

@@ -53,9 +53,9 @@ function read(context: TypedContext, file: StoredFile, layout: Layout | undefine
     throw corruptHeader(context.path, 'the checksum of its schema and metadata is wrong',
       { field: 'textCrc', expected: identity.textCrc, actual: textCrc });
   }
-  const stored = storedLayout(context, identity, text.subarray(0, schemaBytes));
   const wanted = layout && withChecksums(context.core, layout, hasChecksums(features));
-  const found = wanted === undefined ? [] : differences(wanted, stored);
+  const stored = storedLayout(context, identity, text.subarray(0, schemaBytes), wanted);
+  const found = wanted === undefined || wanted === stored ? [] : differences(wanted, stored);
   if (found.length > 0) throw schemaMismatch(context.path, found);
   return { layout: wanted ?? stored, features, recordsOffset, metadata: text.slice(schemaBytes) };
 }
@@ -96,11 +96,14 @@ function requireLengths(path: string, identity: TypedIdentity, size: number): vo
   }
 }
 
-/** The layout of the schema in the file, which version, stride and hash must agree with. */
-function storedLayout({ core, path }: TypedContext, identity: TypedIdentity, text: Uint8Array): Layout {
+/** The layout of the schema in the file, with which version, stride and hash must agree: `wanted`, if it is that. */
+function storedLayout(
+  { core, path }: TypedContext, identity: TypedIdentity, text: Uint8Array, wanted: Layout | undefined,
+): Layout {
   let stored: Layout;
   try {
-    stored = decodeSchema(core, text, hasChecksums(identity.features));
+    const isWanted = wanted !== undefined && Buffer.compare(encodeSchema(wanted.schema), text) === 0;
+    stored = isWanted ? wanted : decodeSchema(core, text, hasChecksums(identity.features));
   } catch (error) {
     throw corruptHeader(path, 'its schema cannot be read', { field: 'schema', cause: String(error) });
   }

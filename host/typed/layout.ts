@@ -41,11 +41,26 @@ function presenceOf(fields: readonly Field[]): Unplaced[] {
 /** The field that stands behind all others where records have checksums. */
 const CHECKSUM: Unplaced = { type: FieldType.U32, bound: 1 };
 
+/** Layouts of schemas without and with checksums, and their ordered hashes: who opens a store again has the same. */
+const plainLayouts = new WeakMap<Schema, Layout>();
+const checkedLayouts = new WeakMap<Schema, Layout>();
+const hashes = new WeakMap<Layout, Uint8Array>();
+
 /**
- * Lays a schema out, with room for a checksum or without. Throws ERR_VARVE_INVALID_ARGUMENT where the record would be
- * too long.
+ * Lays a schema of `defineSchema` out, with room for a checksum or without. Throws ERR_VARVE_INVALID_ARGUMENT where the
+ * record would be too long.
  */
 export function layoutOf(core: Core, schema: Schema, checksums = false): Layout {
+  const known = checksums ? checkedLayouts : plainLayouts;
+  let layout = known.get(schema);
+  if (layout === undefined) {
+    layout = place(core, schema, checksums);
+    known.set(schema, layout);
+  }
+  return layout;
+}
+
+function place(core: Core, schema: Schema, checksums: boolean): Layout {
   const entries = Object.entries(schema.fields);
   const hidden = presenceOf(Object.values(schema.fields));
   const unplaced = [
@@ -84,8 +99,13 @@ export function sortedHash({ fields }: Layout): Uint8Array {
 }
 
 /** The hash of the own format: the same of the fields in their order, so that two that were swapped differ. */
-export function orderedHash({ fields }: Layout): Uint8Array {
-  return hashOf(fields);
+export function orderedHash(layout: Layout): Uint8Array {
+  let hash = hashes.get(layout);
+  if (hash === undefined) {
+    hash = hashOf(layout.fields);
+    hashes.set(layout, hash);
+  }
+  return hash;
 }
 
 function hashOf(fields: readonly PlacedField[]): Uint8Array {

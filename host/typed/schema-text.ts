@@ -30,10 +30,19 @@ function storedPart(field: Field): Field {
   return { type: field.type, ...Object.fromEntries(entries) };
 }
 
+/** Texts of schemas: who opens a store again has the same. */
+const texts = new WeakMap<Schema, Uint8Array>();
+
 /** Returns a schema as JSON: `{"name","version","fields":[{"name","type"}]}`, with more keys where there is more. */
-export function encodeSchema({ name, version, fields }: Schema): Uint8Array {
-  const list = Object.entries(fields).map(([key, field]) => ({ name: key, ...storedPart(field) }));
-  return Buffer.from(JSON.stringify({ name, version, fields: list }));
+export function encodeSchema(schema: Schema): Uint8Array {
+  let text = texts.get(schema);
+  if (text === undefined) {
+    const { name, version, fields } = schema;
+    const list = Object.entries(fields).map(([key, field]) => ({ name: key, ...storedPart(field) }));
+    text = Buffer.from(JSON.stringify({ name, version, fields: list }));
+    texts.set(schema, text);
+  }
+  return text;
 }
 
 /** Reads what `encodeSchema` wrote, and lays it out, for checksums or not. Throws where it is anything else. */

@@ -260,6 +260,9 @@ function checkNamed(name: string, field: Field): Field {
   return checkField(argument, field);
 }
 
+/** Schemas that were made here, so that nobody can have changed them since. */
+const made = new WeakSet<object>();
+
 /**
  * Makes a schema, checked; neither it nor its fields can be changed afterwards.
  *
@@ -273,6 +276,7 @@ export function defineSchema<const F extends Fields>(name: string, definition: S
   if (typeof name !== 'string') throw wrongType('name', 'text', name);
   if (!NAME.test(name)) throw outOfRange('name', 'an identifier', name);
   if (typeof definition !== 'object' || definition === null) throw wrongType('schema', 'an object with fields', definition);
+  if (made.has(definition) && (definition as Schema<F>).name === name) return definition as Schema<F>;
   const { version = 1, fields } = definition;
   if (typeof version !== 'number') throw wrongType('version', 'a number', version);
   if (!Number.isInteger(version) || version < 1 || version > VERSION_MAX) {
@@ -281,5 +285,7 @@ export function defineSchema<const F extends Fields>(name: string, definition: S
   if (typeof fields !== 'object' || fields === null) throw wrongType('fields', 'an object of fields', fields);
   const entries = Object.entries(fields).map(([key, field]) => [key, checkNamed(key, field)] as const);
   if (entries.length === 0) throw outOfRange('fields', 'at least one field', 'none');
-  return Object.freeze({ name, version, fields: Object.freeze(Object.fromEntries(entries)) as F });
+  const schema = Object.freeze({ name, version, fields: Object.freeze(Object.fromEntries(entries)) as F });
+  made.add(schema);
+  return schema;
 }

@@ -66,15 +66,18 @@ export function openTypedFile(context: TypedContext, layout: Layout | undefined,
   if (readOnly) return openWith(context, format, layout, options, undefined);
   const mayCreate = options.create !== false && layout !== undefined;
   if (options.create === 'new') requireNone(context);
-  if (mayCreate) createDirectory(context);
-  else if (!storage.exists(path)) storage.open(path, 'read').close();
+  const isThere = storage.exists(path);
+  if (!isThere) {
+    if (mayCreate) createDirectory(context);
+    else storage.open(path, 'read').close();
+  }
   const lockPath = `${path}.lock`;
   const lock: StoreLock = options.writers === 'one' ? storage.lock(lockPath) : storage.lockShared(lockPath);
   try {
     // Another one may have made it meanwhile.
     if (options.create === 'new') requireNone(context);
     // Whoever shares the lock with others finds the file that the first of them has made.
-    if (mayCreate && lock.alone !== false && !storage.exists(path)) {
+    if (mayCreate && !isThere && lock.alone !== false && !storage.exists(path)) {
       createFile(context, format, newFile(context.core, layout, options));
     }
     const file = openWith(context, format, layout, options, lock);
