@@ -15,6 +15,7 @@ export {
 } from './sync/fields';
 export { checkTyped, checkTypedWriter, raiseWord, sealTyped, sealTypedWriter } from './sync/header';
 export { clearWords, damagedNext, resetNext } from './sync/recover';
+export { findChanges, noteStamps } from './sync/changes';
 export { gatherColumn, maxColumn, minColumn, selectColumn, sumColumn } from './sync/columns';
 export { gatherRows } from './sync/gather';
 export { foldNullable, gatherNullable, selectNullable } from './sync/nullable';

@@ -22,6 +22,8 @@ export type { TypedCheck } from './typed/check.ts';
 export type { TypedRecovery } from './typed/recovery.ts';
 export type { FieldAccessor } from './typed/access.ts';
 export type { Column, ColumnRange, Comparison, NumericFields } from './typed/columns.ts';
+export type { Change, Watcher } from './typed/watch.ts';
+export type { WatchOptions } from './typed/watchers.ts';
 export type { Difference } from './typed/schema-text.ts';
 export { defineSchema, type Field, type Fields, type RecordOf, type Schema, type SchemaDefinition } from './typed/schema.ts';
 export { Kind } from './generated/abi.ts';

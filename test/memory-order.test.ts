@@ -195,7 +195,7 @@ function indicesOf(body: readonly string[], instruction: RegExp): number[] {
   return body.flatMap((line, at) => (instruction.test(line) ? [at] : []));
 }
 
-const TAKE = ['mode', 'i64.load', ATOMIC_STORE, 'mode', ATOMIC_LOAD, 'i64.atomic.rmw.cmpxchg'];
+const TAKE = ['mode', 'i64.load', ATOMIC_STORE, ATOMIC_LOAD, 'i64.atomic.rmw.cmpxchg'];
 const RELEASE = ['i64.load', 'strict', ATOMIC_STORE, 'i64.store'];
 const NUMBERS = [
   ['getBool', 'i32.atomic.load8_u'], ['getI8', 'i32.atomic.load8_u'], ['getU8', 'i32.atomic.load8_u'],

@@ -46,4 +46,6 @@ export const enum Status {
   BadValue = -18,
   /** A 64-bit integer is no exact number. */
   Inexact = -19,
+  /** Nothing was written yet: those who watch the store must be woken after what comes. To be called again. */
+  Wake = -20,
 }

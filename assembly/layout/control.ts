@@ -1,4 +1,5 @@
 import { CONTROL_BYTES } from '../abi/limits';
+import { WakeGroup } from './wake';
 
 /*
  * CONTROL: one page, mapped by the writer and by every reader. docs/format.md, "CONTROL".
@@ -93,15 +94,6 @@ export class ControlCommitted {
   firstLsn: u64;
 }
 
-/** The wake group, at 384. */
-@unmanaged
-export class ControlWake {
-  /** Rises whenever something was committed that sleeping readers should look at. A futex word. */
-  word: u32;
-  /** Zero; written at each wake, so that those who watch the file for writes are told. */
-  notice: u32;
-}
-
 /** Where each group begins. */
 export const CONTROL_WRITER_OFFSET: u32 = 128;
 export const CONTROL_MARKS_OFFSET: u32 = 192;
@@ -118,4 +110,4 @@ if (offsetof<Control>('version') != 12) ERROR('the checksum covers everything be
 if (offsetof<ControlWriter>() != 32) ERROR('the writer group has 32 bytes');
 if (offsetof<ControlMarks>() != 48) ERROR('the marks have 48 bytes');
 if (offsetof<ControlCommitted>() != 48) ERROR('the committed group has 48 bytes');
-if (<usize>CONTROL_WAKE_OFFSET + offsetof<ControlWake>() > <usize>CONTROL_BYTES) ERROR('CONTROL is one page');
+if (<usize>CONTROL_WAKE_OFFSET + offsetof<WakeGroup>() > <usize>CONTROL_BYTES) ERROR('CONTROL is one page');

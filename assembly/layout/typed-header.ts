@@ -1,4 +1,5 @@
 import { TYPED_RECORDS_OFFSET_MIN } from '../abi/field';
+import { WakeGroup } from './wake';
 
 /*
  * The own header of a typed store. docs/format.md, "Typed store, own header".
@@ -107,15 +108,6 @@ export class TypedWriter {
   writtenAt: u64;
 }
 
-/** The wake group, at 448. */
-@unmanaged
-export class TypedWake {
-  /** Rises whenever something has changed that sleeping readers should look at. A futex word. */
-  word: u32;
-  /** Zero; written at each wake, so that those who watch the file for writes are told. */
-  notice: u32;
-}
-
 /** Where each group begins. */
 export const TYPED_WRITER_OFFSET: u32 = 256;
 export const TYPED_COUNT_OFFSET: u32 = 320;
@@ -140,5 +132,5 @@ if (offsetof<TypedHeader>() != 120) ERROR('the identity has 120 bytes');
 if (offsetof<TypedHeader>('version') != 12) ERROR('the checksum covers everything behind it');
 if (offsetof<TypedHeader>('schemaHash0') != 64) ERROR('the hash stands at 64');
 if (offsetof<TypedWriter>() != 32) ERROR('the writer group has 32 bytes');
-if (<usize>TYPED_WAKE_OFFSET + offsetof<TypedWake>() > <usize>TYPED_ROOM_OFFSET) ERROR('the groups end below the room');
+if (<usize>TYPED_WAKE_OFFSET + offsetof<WakeGroup>() > <usize>TYPED_ROOM_OFFSET) ERROR('the groups end below the room');
 if (TYPED_TEXT_OFFSET >= TYPED_RECORDS_OFFSET_MIN) ERROR('the text begins on the first page');

@@ -77,7 +77,7 @@ export class TypedView {
   strict: u32;
   /** Why a call could not give all that it was asked for: a `Status`. It stays until the host has set it back. */
   status: i32;
-  /** Index of the first record that the last call on a column has left out. */
+  /** Index of the first record that the last call on a column or on stamps has left out. */
   next: u32;
   /** Where in a record the checksum of its fields stands; 0 where there is none. */
   checksumAt: u32;
@@ -85,6 +85,8 @@ export class TypedView {
   slots: u32;
   /** How many values the last fold of a column with nulls has found. */
   values: u32;
+  /** Writes until one answers `Wake`, which is not made then; from 0 on, that is not before 2^32 of them. */
+  wakeIn: u32;
 }
 
 /** How writers take a record. */

@@ -39,7 +39,7 @@ export function patch(view: TypedView, at: usize, row: usize, mask: usize): Stat
  * another writer has put there stays.
  *
  * @param row a multiple of 8, `stride` bytes, at the offsets of the record; so is `mask`
- * @returns `Ok`, `OutOfRange`, `ReadOnly`, `Contention` or `BadCrc`
+ * @returns `Ok`, `OutOfRange`, `BadCrc`, or what `take` does
  */
 export function patchRow(view: TypedView, index: u32, row: usize, mask: usize): Status {
   const at = recordAt(view, index);

@@ -6,7 +6,7 @@ import { SEQLOCK_SPINS_MAX } from '../abi/field';
 import { Status } from '../abi/status';
 import { TypedView, WriteMode } from '../layout/typed';
 import { isWhole, sealRecord, sealRow } from './checksum';
-import { put, recordAt, release, stampOf, take } from './seqlock';
+import { isWakeDue, put, recordAt, release, stampOf, take } from './seqlock';
 
 /** Copies the record at `at` to a row. Returns `Ok`, `Contention` or `BadCrc`. */
 @inline
@@ -48,7 +48,7 @@ export function fill(view: TypedView, at: usize, row: usize): void {
 /**
  * Replaces all fields of a record by those of a row, which gets its checksum.
  *
- * @returns `Ok`, `OutOfRange`, `ReadOnly` or `Contention`
+ * @returns `Ok`, `OutOfRange`, or what `take` does
  */
 export function writeRow(view: TypedView, index: u32, row: usize): Status {
   const at = recordAt(view, index);
@@ -78,12 +78,13 @@ function begin(view: TypedView, at: usize, row: usize): void {
  * Appends a record.
  *
  * @param row its fields; 0 for a record of zeros
- * @returns its index, or `Full` where the mapped range has no room left, `ReadOnly` or `Contention`
+ * @returns its index, or `Full` where the mapped range has no room left, `ReadOnly`, `Wake` or `Contention`
  * Order: the fields, then the count: who sees the count sees the record.
  */
 export function appendRow(view: TypedView, row: usize): i32 {
   if (view.mode == WriteMode.Many) return appendAmongMany(view, row);
   if (view.mode != WriteMode.One) return Status.ReadOnly;
+  if (isWakeDue(view)) return Status.Wake;
   const count = load<u64>(view.countAt);
   // A count that is none, or before the range, is beyond the room too.
   const ordinal = count - view.first;

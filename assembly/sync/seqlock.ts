@@ -37,17 +37,31 @@ export function isStable(at: usize, stamp: u64): bool {
 /**
  * Takes a record for writing.
  *
- * @returns `Ok`; `ReadOnly`; `Contention` where another writer has had it for too long
+ * @returns `Ok`; `ReadOnly`; `Wake`; `Contention` where another writer has had it for too long
  * Writes: the stamp, which is odd then. Order: before any store to a field.
  */
 @inline
 export function take(view: TypedView, at: usize): Status {
-  if (view.mode == WriteMode.One) {
+  const mode = view.mode;
+  if (mode == WriteMode.ReadOnly) return Status.ReadOnly;
+  if (isWakeDue(view)) return Status.Wake;
+  if (mode == WriteMode.One) {
     // A stamp that a dead writer left odd is taken over as it is.
     atomic.store<u64>(at, load<u64>(at) | 1);
     return Status.Ok;
   }
-  return view.mode == WriteMode.Many ? takeAmongMany(at) : Status.ReadOnly;
+  return takeAmongMany(at);
+}
+
+/**
+ * Counts a write that is about to be made; whether it is the one before which the host must see to it that those who
+ * watch are woken. Asked before anything is done, so that the host repeats the call as after any other status.
+ */
+@inline
+export function isWakeDue(view: TypedView): bool {
+  const left = view.wakeIn - 1;
+  view.wakeIn = left;
+  return left == 0;
 }
 
 function takeAmongMany(at: usize): Status {

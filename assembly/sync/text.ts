@@ -45,7 +45,7 @@ function copyOut(to: usize, from: usize, length: u32): void {
  * Replaces the bytes of a field. Where it held more of them, zeros take their place.
  *
  * @param from `length` readable bytes
- * @returns `Ok`, `OutOfRange`, `ReadOnly`, `Contention`, or `BadValue` where the length is beyond the bound
+ * @returns `Ok`, `OutOfRange`, what `take` does, or `BadValue` where the length is beyond the bound
  */
 export function setBytes(view: TypedView, index: u32, offset: u32, bound: u32, from: usize, length: u32): Status {
   if (length > bound) return Status.BadValue;

@@ -3,8 +3,7 @@
  * when is host/log's business. On a read-only page nothing but the getters and `check` may be called.
  */
 import {
-  CONTROL_COMMITTED_OFFSET, CONTROL_WAKE_OFFSET, CONTROL_WRITER_OFFSET, Control, ControlCommitted, ControlMarks,
-  ControlWake, ControlWriter, Status,
+  CONTROL_COMMITTED_OFFSET, CONTROL_WRITER_OFFSET, Control, ControlCommitted, ControlMarks, ControlWriter, Status,
 } from '../generated/abi.ts';
 import type { Core } from './core.ts';
 import { Fields } from './fields.ts';
@@ -142,19 +141,4 @@ export class ControlPage {
     exports.storeWord(at + ControlCommitted.position, position);
     exports.storeWord(at + ControlCommitted.lsn, lsn);
     this.generation = generation;
-  }
-
-  /** Address of the futex word that rises when readers should look again. */
-  get wakeAt(): number { return this.at + CONTROL_WAKE_OFFSET; }
-
-  /** Offset in the file of 4 bytes that mean nothing, to be written at each wake. */
-  get noticeOffset(): number { return CONTROL_WAKE_OFFSET + ControlWake.notice; }
-
-  /** The futex word now. */
-  get wakeWord(): number { return Atomics.load(this.core.memory.words, this.wakeAt / 4); }
-
-  /** Raises the futex word; waking is the storage's. */
-  bumpWake(): void {
-    this.core.exports.bump(this.wakeAt);
-  }
-}
+  }}

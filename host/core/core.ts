@@ -103,6 +103,8 @@ export interface CoreExports {
     view: number, type: number, offset: number, from: number, count: number, wanted: number, other: number, to: number,
     most: number): number;
   gatherColumn(view: number, type: number, offset: number, from: number, count: number, to: number): number;
+  noteStamps(view: number, from: number, count: number, copies: number): number;
+  findChanges(view: number, from: number, count: number, copies: number, to: number): number;
   loadWord(at: number): number;
   storeWord(at: number, value: number): void;
   bump(at: number): void;

@@ -5,10 +5,11 @@
  */
 import {
   MmfgHeader, SCRATCH_OFFSET, STORE_KIND_TYPED, Status, TYPED_CAPACITY_OFFSET, TYPED_COUNT_OFFSET,
-  TYPED_RECORDS_OFFSET_MIN, TYPED_WRITER_OFFSET, TypedHeader, TypedWriter,
+  TYPED_RECORDS_OFFSET_MIN, TYPED_WAKE_OFFSET, TYPED_WRITER_OFFSET, TypedHeader, TypedWriter,
 } from '../generated/abi.ts';
 import type { Core } from './core.ts';
 import { Fields } from './fields.ts';
+import { WakeGroup } from './wake-group.ts';
 
 export const HASH_BYTES = 32;
 
@@ -136,10 +137,16 @@ export interface LiveOffsets {
   readonly capacity: number;
   /** Whether there is a writer group. */
   readonly writer: boolean;
+  /** Where the wake group stands, if there is one. */
+  readonly wake: number | undefined;
 }
 
-export const OWN_LIVE: LiveOffsets = { count: TYPED_COUNT_OFFSET, capacity: TYPED_CAPACITY_OFFSET, writer: true };
-export const MMFG_LIVE: LiveOffsets = { count: MmfgHeader.count, capacity: MmfgHeader.capacity, writer: false };
+export const OWN_LIVE: LiveOffsets = {
+  count: TYPED_COUNT_OFFSET, capacity: TYPED_CAPACITY_OFFSET, writer: true, wake: TYPED_WAKE_OFFSET,
+};
+export const MMFG_LIVE: LiveOffsets = {
+  count: MmfgHeader.count, capacity: MmfgHeader.capacity, writer: false, wake: undefined,
+};
 
 /** The live part of a mapped header. */
 export class LiveHeader {
@@ -166,6 +173,12 @@ export class LiveHeader {
   /** Says that the file has room for so many records; where somebody else has said more, that stays. */
   raiseCapacity(capacity: number): void {
     this.core.exports.raiseWord(this.at + this.offsets.capacity, capacity);
+  }
+
+  /** The wake group, or `undefined` where the format has none. */
+  get wakeGroup(): WakeGroup | undefined {
+    const { wake } = this.offsets;
+    return wake === undefined ? undefined : new WakeGroup(this.core, this.at, wake);
   }
 
   /** The writer group, or `undefined` where there is none or its checksum fails. */

@@ -22,6 +22,8 @@ const VALUES = Layout.values >>> U32_SHIFT;
 export const VALUES_MAX = VALUES_BYTES / 8;
 /** Most indices that one call of `select` finds. */
 export const INDICES_MAX = VALUES_BYTES / 4;
+/** Most records that one call of `findChanges` looks at: there is room for a range of every second one. */
+export const STAMPS_MAX = VALUES_BYTES / 4;
 
 /** The part of a file that is mapped. */
 export interface MappedRange {
@@ -98,6 +100,11 @@ export class TypedView {
   /** How records are written from now on. */
   set mode(mode: WriteMode) {
     this.put(Layout.mode, mode);
+  }
+
+  /** After how many writes one answers `Wake` and is not made; 0 for none before 2^32. Not for a released view. */
+  set wakeIn(writes: number) {
+    this.put(Layout.wakeIn, writes);
   }
 
   /** Shows another part of the file, or more of it. */
@@ -272,6 +279,19 @@ export class TypedView {
   /** How many values the last fold of a column with nulls has found. */
   get values(): number { return this.words[(this.at >>> U32_SHIFT) + VALUES]! >>> 0; }
 
-  /** Index of the first record that the last call on a column has left out: where to go on. */
+  /** Copies the stamps of `count` records to `copies`, 4 bytes each, as far as `next`. */
+  noteStamps(from: number, count: number, copies: number): void {
+    this.exports.noteStamps(this.at, from, count, copies);
+  }
+
+  /**
+   * Brings such a copy up to date, of at most `STAMPS_MAX` records, as far as `next`; leaves the ranges that have changed
+   * at `VALUES_OFFSET`, first and last index, 4 bytes each, and returns how many.
+   */
+  findChanges(from: number, count: number, copies: number): number {
+    return this.exports.findChanges(this.at, from, Math.min(count, STAMPS_MAX), copies, VALUES_OFFSET);
+  }
+
+  /** Index of the first record that the last call on a column or on stamps has left out: where to go on. */
   get next(): number { return this.words[(this.at >>> U32_SHIFT) + NEXT]! >>> 0; }
 }

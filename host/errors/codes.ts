@@ -116,6 +116,11 @@ export const ERROR_CODES = {
     means: 'The file of a typed store was written with another schema, or made with other options; `details.differences` lists what differs, field by field.',
     next: 'Open it with the schema that it was written with, or copy it to a new file.',
   },
+  ERR_VARVE_REPLACED: {
+    kind: 'state',
+    means: 'The file of a typed store that is being watched was removed, or another one has taken its place, as a migration does.',
+    next: 'Close the store and open it again, with the new schema where there is one.',
+  },
   ERR_VARVE_CONTENTION: {
     kind: 'conflict',
     means: 'A typed record stayed in the hands of another writer for longer than a write takes: it is stopped, or dead.',

@@ -39,6 +39,10 @@ export class RealFile implements StoredFile {
     return attempt(this.path, () => fstatSync(this.fd()).size);
   }
 
+  isNamed(): boolean {
+    return attempt(this.path, () => fstatSync(this.fd()).nlink > 0);
+  }
+
   allocate(length: number, turns = false): void {
     if (!turns) {
       this.grow(length);

@@ -34,6 +34,8 @@ export interface StoredFile {
   readonly path: string;
   /** Bytes of the file now. */
   size(): number;
+  /** Whether a name leads to it still: not so where it was removed, or another file has taken its name. */
+  isNamed(): boolean;
   /**
    * Makes the file at least `length` bytes long with every block on disk, or fails and leaves its length as it was.
    *

@@ -89,7 +89,7 @@ export abstract class Appender {
     this.words = context.core.memory.unsigned;
     this.segments = new SegmentSet(recovered.segments, pool, context.core);
     this.page = recovered.control.page;
-    this.waker = new Waker(recovered.control);
+    this.waker = new Waker(recovered.control.bell);
     this.epoch = recovered.epoch;
     this.nextLsn = recovered.nextLsn;
     this.nextPosition = recovered.nextPosition;

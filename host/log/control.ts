@@ -4,15 +4,18 @@
 import { join } from 'node:path';
 import { ControlPage, type StoreIdentity } from '../core/control-page.ts';
 import { RANGE_ALIGNMENT } from '../core/memory.ts';
+import { WakeGroup } from '../core/wake-group.ts';
 import { VarveError } from '../errors/varve-error.ts';
-import { CONTROL_BYTES, Status } from '../generated/abi.ts';
-import type { Mapping, Notice, StoredFile } from '../io/storage.ts';
+import { CONTROL_BYTES, CONTROL_WAKE_OFFSET, Status } from '../generated/abi.ts';
+import type { Mapping, StoredFile } from '../io/storage.ts';
+import { Bell } from './bell.ts';
 import { newerVersion } from './load.ts';
 import { CONTROL_NAME } from './names.ts';
 import type { LogContext } from './segment.ts';
 
 export class ControlFile {
   readonly page: ControlPage;
+  readonly bell: Bell;
   readonly path: string;
   private readonly context: LogContext;
   private readonly file: StoredFile;
@@ -31,6 +34,7 @@ export class ControlFile {
       throw error;
     }
     this.page = new ControlPage(context.core, address, CONTROL_BYTES);
+    this.bell = new Bell(new WakeGroup(context.core, address, CONTROL_WAKE_OFFSET), context.storage, file);
   }
 
   /** Opens the file, or makes an empty one; `undefined` where there is none and none may be made. */
@@ -72,22 +76,6 @@ export class ControlFile {
 
   sync(): void {
     this.file.syncNow();
-  }
-
-  private get notice(): Notice {
-    return { file: this.file, position: this.page.noticeOffset };
-  }
-
-  /** Wakes everybody who waits for something new. */
-  wake(): void {
-    this.page.bumpWake();
-    this.context.storage.wake(this.context.core.memory, this.page.wakeAt, this.notice);
-  }
-
-  /** Resolves when the wake word differs from `seen`, or earlier, at the latest after so many milliseconds. */
-  wait(seen: number, milliseconds: number): Promise<void> {
-    const { core, storage } = this.context;
-    return storage.wait(core.memory, this.page.wakeAt, seen, milliseconds, this.notice);
   }
 
   close(): void {

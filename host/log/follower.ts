@@ -11,6 +11,7 @@
  * higher epoch than any before it.
  */
 import { VarveError } from '../errors/varve-error.ts';
+import { LiveIteration } from './live-iteration.ts';
 import type { LogRecord } from './record.ts';
 import type { Scanner } from './scanner.ts';
 
@@ -47,14 +48,12 @@ const CUTTING_MS = 5;
 /** Looks at a log that lacks a file, before the file is taken for missing. */
 const LOOKS_MAX = 20;
 
-const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
-
 /**
  * An endless iteration over a log's records; made by `log.follow()`.
  *
  * It ends by `return()` (leaving a `for await` loop calls it), by its signal, with an error, or when the log is closed.
  */
-export class Follower implements AsyncIterableIterator<LogRecord, undefined> {
+export class Follower extends LiveIteration<LogRecord> {
   private readonly log: Followable;
   private readonly bounds: FollowBounds;
   private scanner: Scanner | undefined;
@@ -62,14 +61,8 @@ export class Follower implements AsyncIterableIterator<LogRecord, undefined> {
   /** The last delivered record, or the one before the first to be delivered; without an epoch where that is gone. */
   private anchor: { lsn: number; epoch: number | undefined };
   private generation: number;
-  private isEnded = false;
-  /** What the next call throws. */
-  private failure: { readonly error: unknown } | undefined;
-  /** The last call that has to wait; calls that come meanwhile wait behind it. */
-  private waiting: Promise<unknown> | undefined;
   /** Looks in a row that met a log that was just being cut. */
   private looks = 0;
-  private wake: () => void = () => undefined;
   private readonly takeRecord = (scanner: Scanner): IteratorYieldResult<LogRecord> | undefined => {
     const step = scanner.next();
     if (step.done === true) return undefined;
@@ -85,16 +78,16 @@ export class Follower implements AsyncIterableIterator<LogRecord, undefined> {
     return run;
   };
 
-  private readonly abort = (): void => { this.stop(this.bounds.signal!.reason); };
+  private readonly lookForRun = (): LogRecord[] | undefined => this.fromScan(this.takeRun);
 
   constructor(log: Followable, bounds: FollowBounds) {
+    super({ signal: bounds.signal, ended: () => { bounds.ended(this); } });
     this.log = log;
     this.bounds = bounds;
     this.next_ = bounds.from;
     this.anchor = { lsn: bounds.from - 1, epoch: log.epochOf(bounds.from - 1) };
     this.generation = log.generation;
-    bounds.signal?.addEventListener('abort', this.abort, { once: true });
-    if (bounds.signal?.aborted === true) this.abort();
+    this.begin();
   }
 
   /** LSN up to which all records were delivered; `from - 1` at first. */
@@ -108,28 +101,6 @@ export class Follower implements AsyncIterableIterator<LogRecord, undefined> {
 
   private get limit(): number {
     return this.bounds.durable ? Math.min(this.log.durableLsn, this.log.lastLsn) : this.log.lastLsn;
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  /**
-   * Resolves with the next record, as soon as there is one.
-   *
-   * @throws (rejects with) ERR_VARVE_TRUNCATED, ERR_VARVE_CORRUPT, ERR_VARVE_CLOSED, ERR_VARVE_MEMORY_FULL,
-   *   ERR_VARVE_IO; the signal's reason. Afterwards it is done.
-   */
-  next(): Promise<IteratorResult<LogRecord, undefined>> {
-    if (this.waiting === undefined) {
-      try {
-        const step = this.step();
-        if (step !== undefined) return Promise.resolve(step);
-      } catch (error) {
-        return Promise.reject(error);
-      }
-    }
-    return this.later(() => this.step());
   }
 
   /**
@@ -148,60 +119,18 @@ export class Follower implements AsyncIterableIterator<LogRecord, undefined> {
     }
   }
 
-  /** Ends the iteration; a call that waits for a record is done. */
-  async return(): Promise<IteratorReturnResult<undefined>> {
-    this.finish();
-    return DONE;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.finish();
-  }
-
-  /** Ends the iteration with an error, which the next call throws, or the one that waits. */
-  stop(error: unknown): void {
-    if (this.isEnded) return;
-    this.failure ??= { error };
-    this.wake();
-  }
-
-  private finish(): void {
-    if (this.isEnded) return;
-    this.isEnded = true;
+  protected release(): void {
     this.scanner = undefined;
-    this.bounds.signal?.removeEventListener('abort', this.abort);
-    this.bounds.ended(this);
-    this.wake();
   }
 
-  /** Runs `take` until it gives something, asleep in between, and behind all calls that wait already. */
-  private later<T>(take: () => T | undefined): Promise<T> {
-    const run = async (): Promise<T> => {
-      for (;;) {
-        const taken = take();
-        if (taken !== undefined) return taken;
-        await this.sleep();
-      }
-    };
-    const turn = this.waiting === undefined ? run() : this.waiting.then(run, run);
-    this.waiting = turn;
-    const done = () => { if (this.waiting === turn) this.waiting = undefined; };
-    turn.then(done, done);
-    return turn;
-  }
-
-  /** Nothing may be done between the look that found nothing and this call, or a wake-up is lost. */
-  private sleep(): Promise<void> {
+  protected somethingNew(): Promise<void> {
     const duration = this.looks === 0 ? SLEEP_MS_MAX : Math.min(SLEEP_MS_MAX, CUTTING_MS * 2 ** (this.looks - 1));
-    return new Promise((resolve, reject) => {
-      this.wake = resolve;
-      this.log.changed(duration).then(resolve, reject);
-    });
+    return this.log.changed(duration);
   }
 
   /** All records of a run, none where it has ended; `undefined` where there is nothing yet. */
   private stepBatch(): LogRecord[] | undefined {
-    return this.take(this.takeRun, []);
+    return this.take(this.lookForRun, []);
   }
 
   private deliver(record: LogRecord): void {
@@ -210,30 +139,18 @@ export class Follower implements AsyncIterableIterator<LogRecord, undefined> {
     this.anchor.epoch = record.epoch;
   }
 
-  /** The next record, or the end; `undefined` where there is nothing yet. */
-  private step(): IteratorResult<LogRecord, undefined> | undefined {
-    return this.take<IteratorResult<LogRecord, undefined>>(this.takeRecord, DONE);
+  protected look(): IteratorResult<LogRecord, undefined> | undefined {
+    return this.fromScan(this.takeRecord);
   }
 
-  /**
-   * What `from` takes from the scan, or from the next ones while it takes nothing; `end` where the follower has ended,
-   * `undefined` where there is nothing yet.
-   */
-  private take<T>(from: (scanner: Scanner) => T | undefined, end: T): T | undefined {
-    if (this.isEnded) return end;
-    try {
-      if (this.failure !== undefined) throw this.failure.error;
-      for (;;) {
-        const taken = this.scanner === undefined ? undefined : from(this.scanner);
-        if (taken !== undefined) return taken;
-        const more = this.scanMore();
-        this.looks = 0;
-        if (!more) return undefined;
-      }
-    } catch (error) {
-      if (this.isMomentary(error)) return undefined;
-      this.finish();
-      throw error;
+  /** What `take` takes from the scan, or from the next ones while it takes nothing; `undefined` where nothing came. */
+  private fromScan<T>(take: (scanner: Scanner) => T | undefined): T | undefined {
+    for (;;) {
+      const taken = this.scanner === undefined ? undefined : take(this.scanner);
+      if (taken !== undefined) return taken;
+      const more = this.scanMore();
+      this.looks = 0;
+      if (!more) return undefined;
     }
   }
 
@@ -246,7 +163,8 @@ export class Follower implements AsyncIterableIterator<LogRecord, undefined> {
     log.refresh();
     const loss = this.loss();
     if (loss !== undefined) {
-      this.failure = { error: loss };
+      // Which is for good, whatever such an error says elsewhere.
+      this.stop(loss);
       throw loss;
     }
     const { limit } = this;
@@ -256,8 +174,7 @@ export class Follower implements AsyncIterableIterator<LogRecord, undefined> {
   }
 
   /** Whether an error says no more than that another process is cutting the log just now: look again later. */
-  private isMomentary(error: unknown): boolean {
-    if (this.failure !== undefined) return false;
+  protected override isMomentary(error: unknown): boolean {
     const isCut = VarveError.is(error, 'ERR_VARVE_TRUNCATED');
     const isGone = VarveError.is(error, 'ERR_VARVE_NOT_FOUND') && this.looks < LOOKS_MAX;
     if (!isCut && !isGone) return false;

@@ -15,7 +15,8 @@ import {
 import { VarveError } from '../errors/varve-error.ts';
 import {
   CONTROL_BYTES, CONTROL_COMMITTED_OFFSET, CONTROL_MARKS_OFFSET, CONTROL_MARKS_STRIDE, CONTROL_WAKE_OFFSET,
-  CONTROL_WRITER_OFFSET, Control, ControlCommitted, ControlMarks, ControlWake, ControlWriter, SegmentHeader, Status,
+  CONTROL_WRITER_OFFSET, Control, ControlCommitted, ControlMarks, ControlWriter, SegmentHeader, Status,
+  WakeGroup,
 } from '../generated/abi.ts';
 import type { Storage, StoredFile } from '../io/storage.ts';
 import { holdsStore, refuseForeign } from './load.ts';
@@ -202,7 +203,7 @@ function controlStructures(page: Uint8Array): Structure[] {
     take('marks 0', CONTROL_MARKS_OFFSET, ControlMarks, ControlMarks.truncating),
     take('marks 1', CONTROL_MARKS_OFFSET + CONTROL_MARKS_STRIDE, ControlMarks, ControlMarks.truncating),
     take('committed', CONTROL_COMMITTED_OFFSET, ControlCommitted, undefined),
-    take('wake', CONTROL_WAKE_OFFSET, ControlWake, undefined),
+    take('wake', CONTROL_WAKE_OFFSET, WakeGroup, undefined),
   ];
 }
 

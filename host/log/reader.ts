@@ -220,11 +220,11 @@ export class LogReader {
 
   /** Takes notice of what the writer has done since; cheap where it has done nothing. */
   refresh(): void {
-    const { page } = this;
-    if (page === undefined || this.closed) return;
+    const { control } = this;
+    if (control === undefined || this.closed) return;
     // Loaded before the rest: whoever waits for it to change misses nothing that comes after.
-    this.wakeSeen = page.wakeWord;
-    const { lsn, firstLsn, generation } = page;
+    this.wakeSeen = control.bell.word;
+    const { lsn, firstLsn, generation } = control.page;
     if (generation !== this.generation || generation % 2 !== 0) {
       // While a truncation is under way the reader stays with what it knows; reads re-check every frame.
       if (generation % 2 === 0) this.reloadAfterCut();
@@ -278,7 +278,7 @@ export class LogReader {
 
   /** Resolves when something may have changed since the last `refresh`, at the latest after so many milliseconds. */
   changed(milliseconds: number): Promise<void> {
-    if (this.control !== undefined) return this.control.wait(this.wakeSeen, milliseconds);
+    if (this.control !== undefined) return this.control.bell.wait(this.wakeSeen, milliseconds);
     return new Promise((resolve) => { setTimeout(resolve, Math.min(milliseconds, POLL_MS)); });
   }
 

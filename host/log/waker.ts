@@ -1,22 +1,26 @@
 /**
- * Telling those who wait that something was committed: followers in this thread by a callback, all others by the
- * wake word of CONTROL.
+ * Telling those who wait that something was written: those in this thread by a callback, all others by the bell of the
+ * file.
  *
- * An append pays for no system call: there is one wake per turn of the event loop, however many records there were, and
- * within a long loop one whenever the writer stops for pages.
+ * A write pays for no system call: there is one wake per turn of the event loop, however many writes there were, and
+ * within a long loop one whenever the writer has a pause: a log at the end of its pages, a typed store at its count.
  */
 import { Sleepers } from '../io/sleepers.ts';
-import type { ControlFile } from './control.ts';
+
+/** What all others are told by. */
+export interface Ringing {
+  ring(): void;
+}
 
 export class Waker {
   /** Whether a wake is due at the end of this turn of the event loop. */
   pending = false;
-  private readonly control: ControlFile;
+  private readonly bell: Ringing;
   private readonly sleepers = new Sleepers();
   private closed = false;
 
-  constructor(control: ControlFile) {
-    this.control = control;
+  constructor(bell: Ringing) {
+    this.bell = bell;
   }
 
   /** Wakes at the end of this turn of the event loop. */
@@ -35,7 +39,7 @@ export class Waker {
   }
 
   now(): void {
-    this.control.wake();
+    this.bell.ring();
     this.sleepers.wakeAll();
   }
 
@@ -44,7 +48,7 @@ export class Waker {
     return this.sleepers.sleep(milliseconds);
   }
 
-  /** Ends all waking; CONTROL may go. */
+  /** Ends all waking; the file may go. */
   close(): void {
     this.closed = true;
     this.sleepers.wakeAll();

@@ -6,6 +6,7 @@ import { VarveError } from '../errors/varve-error.ts';
 import { Status } from '../generated/abi.ts';
 import type { TypedFile } from './typed-file.ts';
 import { refuseIndex, refuseSequence } from './values.ts';
+import type { WatchWaker } from './watch-wake.ts';
 
 /**
  * How often a record is looked at again that somebody is writing, each time after a pause of a millisecond, on top of
@@ -18,9 +19,12 @@ const pause = new Int32Array(new SharedArrayBuffer(4));
 
 export class Answers {
   readonly file: TypedFile;
+  private readonly waker: WatchWaker | undefined;
 
-  constructor(file: TypedFile) {
+  /** `waker` is that of a store that writes. */
+  constructor(file: TypedFile, waker?: WatchWaker) {
     this.file = file;
+    this.waker = waker;
   }
 
   /** Throws where a value is no index of any record. Asked for those alone that do not fit into 32 bits. */
@@ -63,6 +67,7 @@ export class Answers {
       case Status.OutOfRange: return this.find(index);
       case Status.Full: return file.makeRoom();
       case Status.Contention: return this.wait(index);
+      case Status.Wake: return this.waker?.due();
       case Status.ReadOnly:
         file.requireWritable();
         break;

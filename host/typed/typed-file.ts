@@ -16,6 +16,7 @@ import { TypedView } from '../core/typed-view.ts';
 import { VarveError } from '../errors/varve-error.ts';
 import { WriteMode } from '../generated/abi.ts';
 import type { Lock, Mapping, SharedLock, StoredFile } from '../io/storage.ts';
+import { Bell } from '../log/bell.ts';
 import { Syncer } from '../log/syncer.ts';
 import { capacityFor, createDirectory, createFile, newFile } from './create.ts';
 import { mmfgFormat } from './header-mmfg.ts';
@@ -136,6 +137,8 @@ export class TypedFile {
   readonly view: TypedView;
   /** What opening found that a dead writer had left. */
   readonly recovery: TypedRecovery;
+  /** Rung when records have changed; absent where the format has none. */
+  readonly bell: Bell | undefined;
   private readonly context: TypedContext;
   private readonly file: StoredFile;
   private readonly recordsOffset: number;
@@ -174,6 +177,8 @@ export class TypedFile {
       this.headerMapping = file.map(memory, address, format.liveBytes, !readOnly);
       undo.push(() => { this.headerMapping.unmap(); });
       this.live = new LiveHeader(core, address, format.live);
+      const { wakeGroup } = this.live;
+      this.bell = wakeGroup && new Bell(wakeGroup, context.storage, file);
       this.known = this.checkedCapacity();
       this.requireCapacity(options.capacity);
       this.window = new RecordWindow(memory, file, this.places, !readOnly, this.known, options.reservedBytes);
@@ -205,6 +210,9 @@ export class TypedFile {
   get syncs(): number { return this.syncer.count; }
   /** Indices of the records whose stamps a dead writer had left odd. */
   get recovered(): readonly number[] { return this.recovery.torn; }
+
+  /** Whether a name leads to the file still. */
+  isNamed(): boolean { return this.file.isNamed(); }
 
   private get places() { return { recordsOffset: this.recordsOffset, stride: this.layout.stride }; }
 

@@ -21,6 +21,8 @@ import { defineSchema, isNumeric, type Fields, type RecordOf, type Schema } from
 import { Texts } from './text.ts';
 import { openTypedFile, type TypedFile } from './typed-file.ts';
 import { isIndex } from './values.ts';
+import { Watchers, type WatchOptions } from './watchers.ts';
+import type { Watcher } from './watch.ts';
 
 /** What a store consists of, as far as it can be used without this class. */
 export interface StoreParts {
@@ -63,6 +65,7 @@ export class TypedStore<F extends Fields = Fields> {
   private readonly wholeRecords: boolean;
   /** What generated classes work with; not for others. */
   protected readonly parts: StoreParts;
+  private readonly watchers: Watchers;
 
   private constructor(path: string, schema: Schema<F>, options: TypedStoreOptions) {
     const [context, fileOptions] = checkOptions(path, options);
@@ -71,7 +74,8 @@ export class TypedStore<F extends Fields = Fields> {
     const { core } = context;
     this.file = openTypedFile(context, layoutOf(core, this.schema), fileOptions);
     const { view, layout } = this.file;
-    this.answers = new Answers(this.file);
+    this.watchers = new Watchers(this.file);
+    this.answers = new Answers(this.file, this.watchers.waker);
     const texts = new Texts(core.memory);
     const row = new Row(core.memory, texts, this.answers);
     this.records = new Records(layout, row);
@@ -284,6 +288,24 @@ export class TypedStore<F extends Fields = Fields> {
   }
 
   /**
+   * Watches records: an endless iteration over the ranges that have changed or were appended since the call, whoever has
+   * done it, in any process. While nothing happens it sleeps, costs nothing and keeps the process alive; files of format
+   * `'mmfg-1'` are looked at from time to time.
+   *
+   * Every change is reported at least once. Changes that come faster than they are asked for are reported together, and
+   * a range says that there is something new, not what: read the records, which may be newer still. A range may be
+   * reported twice. Ends by `return()` (leaving a `for await` loop calls it), by its signal, or when the store is closed.
+   *
+   * @throws ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_CLOSED, ERR_VARVE_MEMORY_FULL. The iteration rejects with
+   *   ERR_VARVE_CLOSED, ERR_VARVE_REPLACED, ERR_VARVE_CORRUPT, ERR_VARVE_MEMORY_FULL, ERR_VARVE_IO; the signal's reason
+   * @example
+   * for await (const { from, to, kind } of store.watch()) console.log(kind, from, to, store.get(to));
+   */
+  watch(options: WatchOptions = {}): Watcher {
+    return this.watchers.watch(options);
+  }
+
+  /**
    * Resolves once everything that was written before the call is on disk. Concurrent callers share one sync of the
    * disk, which runs off the event loop.
    *
@@ -303,11 +325,12 @@ export class TypedStore<F extends Fields = Fields> {
    * Syncs, unless read-only, and gives the file and the lock back. Does nothing where it is closed. Errors as `sync`.
    */
   async close(): Promise<void> {
-    this.file.close();
+    this.closeSync();
   }
 
   /** The same as `close`, without a promise. */
   closeSync(): void {
+    this.watchers.close();
     this.file.close();
   }
 }

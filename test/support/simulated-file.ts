@@ -32,6 +32,11 @@ export class SimulatedFile implements StoredFile {
     return this.inode.visible.size;
   }
 
+  isNamed(): boolean {
+    this.begin('size', 'fstat');
+    return this.inode.links > 0;
+  }
+
   allocate(length: number): void {
     this.mustBeOpen('posix_fallocate');
     const plan = this.disk.enter(this.process, 'allocate', this.path);
