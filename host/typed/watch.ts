@@ -217,8 +217,10 @@ export class Watcher extends LiveIteration<Change> {
       await this.pause(Math.max(this.pollMs, unasked));
     } else {
       const until = performance.now() + Math.max(SLEEP_MS_MAX, unasked);
-      for (let left = 1; left > 0 && !this.isOver && bell.word === this.heard;) {
-        left = until - performance.now();
+      // Asked again after each wait: it may end early, and does where the file loses its name.
+      while (!this.isOver && bell.word === this.heard && this.file.isNamed()) {
+        const left = until - performance.now();
+        if (left <= 0) break;
         await bell.wait(this.heard, left);
       }
     }

@@ -25,6 +25,8 @@ export class Watchers {
   constructor(file: TypedFile) {
     this.file = file;
     this.waker = file.readOnly ? undefined : new WatchWaker(file.view, file.bell);
+    // The stamps that opening has made even have changed for those who watch.
+    if (file.recovery.torn.length > 0) this.waker?.due();
   }
 
   /** Errors: ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_CLOSED, ERR_VARVE_MEMORY_FULL */

@@ -54,6 +54,7 @@ export function fresh(mode: WriteMode = WriteMode.One, strict: bool = false): vo
   view.next = 0;
   view.checksumAt = 0;
   view.slots = 0;
+  view.wakeIn = 0;
 }
 
 /** Whether nothing but the records was written to. */
