@@ -11,7 +11,7 @@ import { set8, setF64 } from '../assembly/sync/fields';
 import { patchRow } from '../assembly/sync/patch';
 import { appendRow, writeRow } from '../assembly/sync/rows';
 import { setBytes } from '../assembly/sync/text';
-import { COUNT_AT, FIRST, MASK, PRICE, RECORDS, ROW, STRIDE, SYMBOL, at, fresh, stamp, view } from './support/typed';
+import { COUNT_AT, FIRST, MASK, PRICE, RECORDS, ROOM, ROW, STRIDE, SYMBOL, at, fresh, stamp, view } from './support/typed';
 import { GUARD } from './support/segment';
 
 /** A copy of the stamps, and ranges, in memory that no record needs. */
@@ -49,13 +49,13 @@ describe('a copy of stamps', () => {
     expect(view.next).toBe(NEXT);
   });
 
-  it('ends where the mapped records do', () => {
+  it('ends where the mapped part does', () => {
     fresh();
     memory.fill(COPIES, GUARD, 4096);
-    expect(noteStamps(view, NEXT - 1, 100, COPIES)).toBe(1);
-    expect(view.next).toBe(NEXT);
+    expect(noteStamps(view, FIRST + ROOM - 1, 100, COPIES)).toBe(1);
+    expect(view.next).toBe(FIRST + ROOM);
     expect(load<u8>(COPIES + 4)).toBe(GUARD);
-    const outside: StaticArray<u32> = [0, FIRST - 1, NEXT, 0x80000000, 0xffffffff];
+    const outside: StaticArray<u32> = [0, FIRST - 1, FIRST + ROOM, 0x80000000, 0xffffffff];
     for (let i = 0; i < outside.length; i++) {
       expect(noteStamps(view, outside[i], 1, COPIES)).toBe(0);
       expect(view.next).toBe(outside[i]);
@@ -137,11 +137,11 @@ describe('changes', () => {
   it('go on behind the mapped part', () => {
     noted();
     for (let i: u32 = 0; i < RECORDS; i++) setF64(view, FIRST + i, PRICE, 1);
-    view.limit = 3;
+    view.room = 3;
     expect(find()).toBe(1);
     expect(last(0)).toBe(FIRST + 2);
     expect(view.next).toBe(FIRST + 3);
-    view.limit = RECORDS;
+    view.room = ROOM;
     expect(find(FIRST + 3, RECORDS - 3)).toBe(1);
     expect(first(0)).toBe(FIRST + 3);
     expect(last(0)).toBe(NEXT - 1);

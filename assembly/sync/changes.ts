@@ -14,11 +14,11 @@ function lowStamp(at: usize): u32 {
   return atomic.load<u32>(at);
 }
 
-/** Returns how many of the records [from, from + count) are mapped, counted from the first of them. */
+/** Returns how many of the places [from, from + count) are mapped, counted from the first of them. */
 @inline
 function mappedOf(view: TypedView, from: u32, count: u32): u32 {
   const ordinal = from - view.first;
-  return ordinal < view.limit ? min(count, view.limit - ordinal) : 0;
+  return ordinal < view.room ? min(count, view.room - ordinal) : 0;
 }
 
 /**

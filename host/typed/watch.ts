@@ -145,7 +145,7 @@ export class Watcher extends LiveIteration<Change> {
   private compare(): void {
     const { view } = this.file;
     const { address, room } = this.copyOf(this.next_);
-    this.show(this.next_);
+    this.file.moveTo(this.next_);
     const ranges = view.findChanges(this.next_, Math.min(this.end - this.next_, room), address);
     this.advanceTo(view.next);
     if (this.given === this.found.length) {
@@ -176,7 +176,7 @@ export class Watcher extends LiveIteration<Change> {
     const { view } = this.file;
     while (this.known < count) {
       const { address, room } = this.copyOf(this.known);
-      this.show(this.known);
+      this.file.moveTo(this.known);
       view.noteStamps(this.known, Math.min(count - this.known, room), address);
       this.next_ = this.known;
       this.advanceTo(view.next);
@@ -190,12 +190,6 @@ export class Watcher extends LiveIteration<Change> {
     const within = (index - this.from) % STAMPS_MAX;
     if (part === this.parts.length) this.parts.push(this.memory.reserve(PART_BYTES));
     return { address: this.parts[part]! + within * STAMP_COPY_BYTES, room: STAMPS_MAX - within };
-  }
-
-  /** Shows a record that is there. */
-  private show(index: number): void {
-    const { view } = this.file;
-    if (index < view.first || index >= view.first + view.limit) this.file.moveTo(index);
   }
 
   private advanceTo(next: number): void {
