@@ -13,6 +13,7 @@ import { declareGenerate } from './commands/generate.ts';
 import { declareImport } from './commands/import.ts';
 import { declareRepair } from './commands/repair.ts';
 import { declareStat } from './commands/stat.ts';
+import { declareWatch } from './commands/watch.ts';
 import { makeContext, type Run } from './context.ts';
 import { declareDemo } from './demo.ts';
 import { describeError, Exit, EXIT_HELP, exitOf } from './exit.ts';
@@ -27,7 +28,7 @@ function version(): string {
 
 function makeProgram(run: Run): Command {
   const program = new Command('varve')
-    .description('Looks at, fills, checks and repairs the logs of varve, an embedded storage engine for Node.js, and writes the '
+    .description('Looks at, fills, checks and repairs the stores of varve, an embedded storage engine for Node.js, and writes the '
       + 'classes of its typed stores.')
     .version(version(), '-V, --version', 'print the version')
     .helpCommand('help [command]', 'show the help of a command')
@@ -35,12 +36,12 @@ function makeProgram(run: Run): Command {
     .configureOutput({ outputError: (text, write) => { write(text.replace(/^error: /, 'varve: ')); } })
     .exitOverride();
   program.addHelpText('after', `
-cat, stat, check and dump take no lock and create nothing; they work beside a running writer.
+cat, stat, check, dump and watch take no lock and create nothing; they work beside a running writer.
 
 ${EXIT_HELP}`);
   for (const add of [
-    declareAppend, declareCat, declareStat, declareCheck, declareDump, declareRepair, declareImport, declareExport,
-    declareGenerate, declareDemo,
+    declareAppend, declareCat, declareStat, declareCheck, declareDump, declareWatch, declareRepair, declareImport,
+    declareExport, declareGenerate, declareDemo,
   ]) add(program, run);
   return program;
 }

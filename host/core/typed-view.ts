@@ -285,8 +285,8 @@ export class TypedView {
   }
 
   /**
-   * Brings such a copy up to date, of at most `STAMPS_MAX` records, as far as `next`; leaves the ranges that have changed
-   * at `VALUES_OFFSET`, first and last index, 4 bytes each, and returns how many.
+   * Brings such a copy up to date, of at most `STAMPS_MAX` records, as far as `next`; leaves the ranges that have
+   * changed at `VALUES_OFFSET`, first and last index, 4 bytes each, and returns how many.
    */
   findChanges(from: number, count: number, copies: number): number {
     return this.exports.findChanges(this.at, from, Math.min(count, STAMPS_MAX), copies, VALUES_OFFSET);

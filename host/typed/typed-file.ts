@@ -11,7 +11,7 @@
 import type { Core } from '../core/core.ts';
 import { RANGE_ALIGNMENT } from '../core/memory.ts';
 import { RingView } from '../core/ring-view.ts';
-import { LiveHeader } from '../core/typed-header.ts';
+import { LiveHeader, type TypedWriterGroup } from '../core/typed-header.ts';
 import { TypedView } from '../core/typed-view.ts';
 import { VarveError } from '../errors/varve-error.ts';
 import { WriteMode } from '../generated/abi.ts';
@@ -211,6 +211,8 @@ export class TypedFile {
   /** Indices of the records whose stamps a dead writer had left odd. */
   get recovered(): readonly number[] { return this.recovery.torn; }
 
+  /** Who has or had it open to write, as its header says; `undefined` where it does not. */
+  get writer(): TypedWriterGroup | undefined { return this.live.writer; }
   /** Whether a name leads to the file still. */
   isNamed(): boolean { return this.file.isNamed(); }
 

@@ -288,13 +288,14 @@ export class TypedStore<F extends Fields = Fields> {
   }
 
   /**
-   * Watches records: an endless iteration over the ranges that have changed or were appended since the call, whoever has
-   * done it, in any process. While nothing happens it sleeps, costs nothing and keeps the process alive; files of format
-   * `'mmfg-1'` are looked at from time to time.
+   * Watches records: an endless iteration over the ranges that have changed or were appended since the call, whoever
+   * has done it, in any process. While nothing happens it sleeps, costs nothing and keeps the process alive; files of
+   * format `'mmfg-1'` are looked at from time to time.
    *
-   * Every change is reported at least once. Changes that come faster than they are asked for are reported together, and
-   * a range says that there is something new, not what: read the records, which may be newer still. A range may be
-   * reported twice. Ends by `return()` (leaving a `for await` loop calls it), by its signal, or when the store is closed.
+   * Every change is reported at least once. Changes that come faster than they are asked for are reported together,
+   * and a range says that there is something new, not what: read the records, which may be newer still. A range may be
+   * reported twice. Ends by `return()` (leaving a `for await` loop calls it), by its signal, or when the store is
+   * closed.
    *
    * @throws ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_CLOSED, ERR_VARVE_MEMORY_FULL. The iteration rejects with
    *   ERR_VARVE_CLOSED, ERR_VARVE_REPLACED, ERR_VARVE_CORRUPT, ERR_VARVE_MEMORY_FULL, ERR_VARVE_IO; the signal's reason

@@ -8,8 +8,8 @@
  * look; so a range says that there is something new, not what, and changes that come fast are reported together.
  *
  * A *look* goes through all watched records, a part at a time and only when the consumer asks for more. In between the
- * watcher sleeps on the file's bell, and looks unasked from time to time: a wake may be lost, and files of format mmfg-1
- * have no bell. Looking takes a bounded share of a processor, however many records there are.
+ * watcher sleeps on the file's bell, and looks unasked from time to time: a wake may be lost, and files of format
+ * mmfg-1 have no bell. Looking takes a bounded share of a processor, however many records there are.
  */
 import { STAMPS_MAX } from '../core/typed-view.ts';
 import type { CoreMemory } from '../core/memory.ts';
@@ -43,7 +43,7 @@ const SLEEP_MS_MAX = 1000;
 /** First and longest sleep where there is no bell; each without a change is twice as long as the one before. */
 const POLL_MS_MIN = 1;
 const POLL_MS_MAX = 100;
-/** A sleep that nobody ends lasts so many times as long as the look before it: unasked looks take 2 % of a processor. */
+/** A sleep that nobody ends lasts as long as so many looks: unasked ones take 2 % of a processor. */
 const SLEEP_LOOKS = 50;
 
 /** An endless iteration over what changes in a store; made by `store.watch()`. */
@@ -153,7 +153,8 @@ export class Watcher extends LiveIteration<Change> {
       this.given = 0;
     }
     const { unsigned } = this.memory;
-    for (let at = VALUES_OFFSET / 4, left = ranges; left > 0; left--, at += 2) this.add(unsigned[at]!, unsigned[at + 1]!);
+    const end = VALUES_OFFSET / 4 + 2 * ranges;
+    for (let at = VALUES_OFFSET / 4; at < end; at += 2) this.add(unsigned[at]!, unsigned[at + 1]!);
   }
 
   private add(from: number, to: number): void {

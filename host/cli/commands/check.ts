@@ -8,23 +8,26 @@ import { declare, type Context, type Run } from '../context.ts';
 import { Exit } from '../exit.ts';
 import { bad, count, doubtful, good, plural, sizeExact, throughput, time } from '../format.ts';
 import { startProgress } from '../progress.ts';
+import { checkTyped, type TypedCheckOptions } from '../typed/check.ts';
+import { isTypedPath, SCHEMA_OPTION } from '../typed/open.ts';
 
-interface Options {
-  readonly json?: true;
-}
+type Options = TypedCheckOptions;
 
 const EXITS = { ok: Exit.Ok, torn: Exit.Torn, corrupt: Exit.Corrupt } as const;
 
 export function declareCheck(program: Command, run: Run): void {
   declare(program, {
-    usage: 'check <dir>',
+    usage: 'check <path>',
     summary: 'verify every record and list all damage',
     description: 'Reads every frame of every segment and computes its checksum again. Exit code 2 for a torn tail, 3 for '
-      + 'damage to records that had been synced.',
-    examples: ['varve check ./log', 'varve check ./log --json | jq .damaged'],
+      + 'damage to records that had been synced. Of a typed file it reads every record: exit code 2 where a writer that '
+      + 'is stopped or dead has one, 3 where one is damaged.',
+    examples: ['varve check ./log', 'varve check ./log --json | jq .damaged', 'varve check ./ticks.varve'],
   })
-    .option('--json', 'print one JSON object, schema varve.check.v1')
-    .action((directory: string, options: Options) => run((context) => check(context, directory, options)));
+    .option(...SCHEMA_OPTION)
+    .option('--json', 'print one JSON object, schema varve.check.v1, or varve.check-typed.v1')
+    .action((path: string, options: Options) => run((context) => (
+      isTypedPath(path) ? checkTyped(context, path, options) : check(context, path, options))));
 }
 
 async function check(context: Context, directory: string, options: Options): Promise<Exit> {

@@ -12,17 +12,14 @@ import { framesOf, type FramePiece } from '../../log/frames.ts';
 import type { SegmentFacts, StoreInspector, Structure } from '../../log/inspect.ts';
 import { statusName } from '../../log/segments.ts';
 import { declare, inspect, type Context, type Run } from '../context.ts';
-import { Exit } from '../exit.ts';
+import { Exit, UsageError } from '../exit.ts';
 import { bad, bold, dim } from '../format.ts';
 import { fieldLines, fieldsOf, hexLines } from '../hex.ts';
 import { integerFrom } from '../parse.ts';
+import { dumpTyped, type TypedDumpOptions } from '../typed/dump.ts';
+import { isTypedPath, SCHEMA_OPTION } from '../typed/open.ts';
 
-interface Options {
-  readonly from?: number;
-  readonly to?: number;
-  readonly limit?: number;
-  readonly json?: true;
-}
+type Options = TypedDumpOptions;
 
 const EXCERPT_BYTES = 64;
 const KIND_NAMES: Readonly<Record<number, string>> = {
@@ -31,17 +28,24 @@ const KIND_NAMES: Readonly<Record<number, string>> = {
 
 export function declareDump(program: Command, run: Run): void {
   declare(program, {
-    usage: 'dump <dir>',
-    summary: 'print the bytes of a store with the names of their fields',
+    usage: 'dump <path>',
+    summary: 'print the bytes of a log with the names of their fields, or the records of a typed file',
     description: 'CONTROL, then each segment: header, frames with the first 64 bytes of key and payload, footer. Damage '
-      + 'is shown where it lies and the exit code is then 3; what an interrupted write left at the end is not damage.',
-    examples: ['varve dump ./log --limit 3', 'varve dump ./log --from 1000 --to 1001', 'varve dump ./log --json'],
+      + 'is shown where it lies and the exit code is then 3; what an interrupted write left at the end is not damage. Of a '
+      + 'typed file the records, as columns, CSV or JSON, where bytes are hexadecimal and integers above 2^53 - 1 text.',
+    examples: [
+      'varve dump ./log --limit 3', 'varve dump ./log --from 1000 --to 1001', 'varve dump ./log --json',
+      'varve dump ./ticks.varve --csv > ticks.csv', 'varve dump ./ticks.mmf --schema tick.json --limit 10',
+    ],
   })
-    .option('--from <lsn>', 'first LSN (default: the oldest)', integerFrom(1))
-    .option('--to <lsn>', 'last LSN, inclusive (default: the newest)', integerFrom(0))
-    .option('--limit <n>', 'print at most n frames', integerFrom(0))
-    .option('--json', 'one object a line, schema varve.dump.v1')
-    .action((directory: string, options: Options) => run((context) => dump(context, directory, options)));
+    .option('--from <n>', 'first LSN, or first record of a typed file (default: the oldest)', integerFrom(0))
+    .option('--to <n>', 'the last one, inclusive (default: the newest)', integerFrom(0))
+    .option('--limit <n>', 'print at most n frames or records', integerFrom(0))
+    .option(...SCHEMA_OPTION)
+    .option('--csv', 'records of a typed file as CSV')
+    .option('--json', 'one object a line, schema varve.dump.v1, or varve.typed-record.v1')
+    .action((path: string, options: Options) => run((context) => (
+      isTypedPath(path) ? dumpTyped(context, path, options) : dump(context, path, options))));
 }
 
 /** Where an interrupted write begins, as the log's own examination sees it. */
@@ -51,6 +55,7 @@ interface Tail {
 }
 
 async function dump(context: Context, directory: string, options: Options): Promise<Exit> {
+  if (options.csv === true) throw new UsageError('--csv goes with a typed file');
   const inspector = inspect(directory);
   const tail = await tailOf(directory);
   const printer = options.json === true ? new JsonPrinter(context) : new TextPrinter(context);

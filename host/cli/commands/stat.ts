@@ -10,10 +10,10 @@ import { idText, type ControlFacts, type SegmentFacts } from '../../log/inspect.
 import { declare, inspect, type Context, type Run } from '../context.ts';
 import { Exit } from '../exit.ts';
 import { bad, count, date, doubtful, facts, good, plural, size, sizeExact, table } from '../format.ts';
+import { isTypedPath, SCHEMA_OPTION } from '../typed/open.ts';
+import { statTyped, type TypedStatOptions } from '../typed/stat.ts';
 
-interface Options {
-  readonly json?: true;
-}
+type Options = TypedStatOptions;
 
 /** A row of the table of segments. */
 interface SegmentRow {
@@ -40,14 +40,16 @@ const OUTCOMES: Readonly<Record<RecoveryReport['outcome'], { readonly exit: Exit
 
 export function declareStat(program: Command, run: Run): void {
   declare(program, {
-    usage: 'stat <dir>',
+    usage: 'stat <path>',
     summary: 'show what a store holds and in which state it is',
     description: 'Store, writer, LSNs, segments, cursors, and what recovery would find. Exit code 2 for a torn tail, 3 where '
-      + 'synced records are damaged or missing.',
-    examples: ['varve stat ./log', 'varve stat ./log --json | jq .lastLsn'],
+      + 'synced records are damaged or missing. Of a typed file: format, schema, records, writer.',
+    examples: ['varve stat ./log', 'varve stat ./log --json | jq .lastLsn', 'varve stat ./ticks.varve'],
   })
-    .option('--json', 'print one JSON object, schema varve.stat.v1')
-    .action((directory: string, options: Options) => run((context) => stat(context, directory, options)));
+    .option(...SCHEMA_OPTION)
+    .option('--json', 'print one JSON object, schema varve.stat.v1, or varve.stat-typed.v1')
+    .action((path: string, options: Options) => run((context) => (
+      isTypedPath(path) ? statTyped(context, path, options) : stat(context, path, options))));
 }
 
 async function stat(context: Context, directory: string, options: Options): Promise<Exit> {

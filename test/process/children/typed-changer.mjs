@@ -1,7 +1,7 @@
 /**
- * Changes a typed store at random until it has done so much, or is killed: single writes, bursts of them within one turn
- * of the event loop, appends that make the file grow, pauses. Each record that it writes holds the same number twice,
- * higher than any before it.
+ * Changes a typed store at random until it has done so much, or is killed: single writes, bursts of them within one
+ * turn of the event loop, appends that make the file grow, pauses. Each record that it writes holds the same number
+ * twice, higher than any before it.
  *
  * Arguments: path, format, writers, seed, how many turns; 0 for no end. Told anything, it begins.
  */
@@ -12,7 +12,8 @@ import { defineSchema, f64 } from '../../../dist/esm/schema.js';
 import { integers } from './records.mjs';
 
 const Twin = defineSchema('Twin', { fields: { one: f64, two: f64 } });
-const [path, format, writers, seed, turns] = process.argv.slice(2);
+const [path, format, writers, seed, last] = process.argv.slice(2);
+const turns = last === '0' ? Infinity : Number(last);
 const below = integers(Number(seed));
 const store = TypedStore.openSync(path, Twin, { format, writers, create: false });
 let number = Number(seed) * 1e9;
@@ -30,7 +31,7 @@ function change() {
   else store.update(below(store.length), twin);
 }
 
-for (let turn = 0; turns === '0' || turn < Number(turns); turn++) {
+for (let turn = 0; turn < turns; turn++) {
   for (let burst = below(20) === 0 ? below(3000) : below(5); burst >= 0; burst--) change();
   if (below(30) === 0) await setTimeout(below(20));
   else await setImmediate();

@@ -1,0 +1,52 @@
+/**
+ * Values of typed records as text: for people, as JSON and as CSV. Nothing is rounded: a 64-bit integer that is no
+ * exact number is text in JSON, and so are NaN and the infinities, which JSON does not have.
+ */
+
+/** A value for people: one line, whatever it holds. */
+export function shown(value: unknown): string {
+  if (value === null) return '-';
+  if (value instanceof Uint8Array) return hex(value);
+  if (typeof value === 'string') return escaped(value);
+  if (Array.isArray(value)) return `[${value.map(shown).join(' ')}]`;
+  return String(value);
+}
+
+/** Text without what a terminal would obey instead of showing it. */
+function escaped(text: string): string {
+  return /^[ -~]*$/.test(text) ? text : JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"')
+    .replace(/[\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
+}
+
+/** A value that JSON can hold. */
+export function jsonValue(value: unknown): unknown {
+  if (typeof value === 'bigint') {
+    const number = Number(value);
+    return Number.isSafeInteger(number) ? number : value.toString();
+  }
+  if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
+  if (value instanceof Uint8Array) return hex(value);
+  return Array.isArray(value) ? value.map(jsonValue) : value;
+}
+
+/** A record that JSON can hold. */
+export function jsonRecord(record: Readonly<Record<string, unknown>>): object {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, jsonValue(value)]));
+}
+
+/** A cell of CSV, as RFC 4180 has it: quoted where it must be, and empty text apart from null. */
+export function csvCell(value: unknown): string {
+  if (value === null) return '';
+  if (Array.isArray(value)) return quoted(JSON.stringify(value.map(jsonValue)));
+  if (value instanceof Uint8Array) return hex(value);
+  if (typeof value !== 'string') return String(value);
+  return value === '' || /[",\r\n]|^\s|\s$/.test(value) ? quoted(value) : value;
+}
+
+function quoted(text: string): string {
+  return `"${text.replaceAll('"', '""')}"`;
+}
