@@ -19,6 +19,7 @@ export { TypedStore, type FieldsOf } from './typed/typed-store.ts';
 export { recordLayout, type FieldLayout, type RecordLayout } from './typed/describe.ts';
 export type { TypedStoreOptions } from './typed/options.ts';
 export type { TypedCheck } from './typed/check.ts';
+export type { Migration, MigrateOptions } from './typed/migrate.ts';
 export type { TypedRecovery } from './typed/recovery.ts';
 export type { FieldAccessor } from './typed/access.ts';
 export type { Column, ColumnRange, Comparison, NumericFields } from './typed/columns.ts';

@@ -7,7 +7,8 @@
  */
 import { randomFillSync } from 'node:crypto';
 import {
-  closeSync, fsync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, statSync, unlinkSync,
+  closeSync, fchmodSync, fchownSync, fstatSync, fsync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync,
+  statSync, unlinkSync,
 } from 'node:fs';
 import { dirname, isAbsolute, normalize } from 'node:path';
 import type { CoreMemory } from '../core/memory.ts';
@@ -20,6 +21,9 @@ import type { Lock, Notice, SharedLock, Storage, StoredFile } from './storage.ts
 import { isChanged, WAIT_MS_MAX, waitWord, wakeWord } from './wake.ts';
 
 export { unsupportedReason } from './posix.ts';
+
+/** Of a file's mode, what may be set. */
+const MODE_BITS = 0o7777;
 
 let shared: Storage | undefined;
 
@@ -65,13 +69,15 @@ class RealStorage implements Storage {
     return new RealFile(path, on(path, () => openSync(path, access === 'read' ? 'r' : 'r+')));
   }
 
-  create(path: string): StoredFile {
-    return new RealFile(path, on(path, () => openSync(path, 'wx+')));
+  create(path: string, like?: string): StoredFile {
+    const descriptor = on(path, () => openSync(path, 'wx+'));
+    if (like !== undefined) takeRights(descriptor, like);
+    return new RealFile(path, descriptor);
   }
 
   exists(path: string): boolean {
     try {
-      return on(path, () => statSync(path).isFile());
+      return on(path, () => statSync(path, { throwIfNoEntry: false })?.isFile() === true);
     } catch (error) {
       // ENOTDIR: a file stands where the path wants a directory, so there is nothing behind it.
       if (VarveError.is(error) && ['ENOENT', 'ENOTDIR'].includes(String(error.details['errno']))) return false;
@@ -142,6 +148,22 @@ class RealStorage implements Storage {
     if (watch === undefined || !watch.listen()) return waitWord(memory, address, seen, milliseconds);
     if (!(milliseconds > 0) || isChanged(memory, address, seen)) return Promise.resolve();
     return watch.wait(Math.min(milliseconds, WAIT_MS_MAX));
+  }
+}
+
+/** Gives a new file mode and owner of another one; the owner only where this process may. */
+function takeRights(descriptor: number, like: string): void {
+  try {
+    const { mode, uid, gid } = on(like, () => statSync(like));
+    fchmodSync(descriptor, mode & MODE_BITS);
+    const made = fstatSync(descriptor);
+    if (made.uid !== uid || made.gid !== gid) fchownSync(descriptor, uid, gid);
+  } catch (error) {
+    // Who may not give files away keeps his own.
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') {
+      closeSync(descriptor);
+      throw translated(error, like);
+    }
   }
 }
 

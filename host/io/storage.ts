@@ -95,8 +95,8 @@ export interface Storage {
   list(directory: string): string[] | undefined;
   /** Opens an existing file. */
   open(path: string, access: 'read' | 'write'): StoredFile;
-  /** Creates a file that must not exist yet, open for writing. */
-  create(path: string): StoredFile;
+  /** Creates a file that must not exist yet, open for writing; with the rights of the file `like`, where given. */
+  create(path: string, like?: string): StoredFile;
   /** Whether there is a file. */
   exists(path: string): boolean;
   /** Renames within one directory, replacing the target atomically. */

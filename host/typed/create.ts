@@ -45,22 +45,54 @@ export function createDirectory({ storage, path }: TypedContext): void {
 
 /** Makes the file, durable. Its directory is there, and nobody else makes it. */
 export function createFile(context: TypedContext, format: TypedFormat, made: NewFile): void {
-  const { storage, path } = context;
+  prepareFile(context, format, made);
+  try {
+    adoptFile(context);
+  } catch (error) {
+    discardFile(context);
+    throw error;
+  }
+}
+
+/** The name that a file has until it is whole. */
+function newPathOf({ path }: TypedContext): string {
+  return `${path}.new`;
+}
+
+/**
+ * Makes a file under its other name, durable, and returns that name. Whoever holds the lock may do it.
+ *
+ * @param like the file whose rights it gets
+ */
+export function prepareFile(context: TypedContext, format: TypedFormat, made: NewFile, like?: string): string {
+  const { storage } = context;
   const header = format.create(context, made);
-  const newPath = `${path}.new`;
+  const newPath = newPathOf(context);
   storage.remove(newPath);
   let file: StoredFile | undefined;
   try {
-    file = storage.create(newPath);
+    file = storage.create(newPath, like);
     file.allocate(header.length + made.capacity * made.layout.stride);
     file.write(header, 0);
     file.syncNow();
-    storage.rename(newPath, path);
+    return newPath;
   } catch (error) {
     storage.remove(newPath);
     throw error;
   } finally {
     file?.close();
   }
+}
+
+/** Gives a file that was prepared its own name, durable; what had that name loses it. */
+export function adoptFile(context: TypedContext): void {
+  const { storage, path } = context;
+  storage.rename(newPathOf(context), path);
   storage.syncDirectoryNow(dirname(path));
+}
+
+/** Removes what was prepared and not adopted, if there is such. Whoever holds the lock may do it. */
+export function discardFile(context: TypedContext): void {
+  const newPath = newPathOf(context);
+  if (context.storage.exists(newPath)) context.storage.remove(newPath);
 }

@@ -93,13 +93,18 @@ function shown(fact: unknown): string {
   return Array.isArray(fact) ? JSON.stringify(fact) : String(fact);
 }
 
-/** The error for a file of another schema. */
-export function schemaMismatch(path: string, found: readonly Difference[]): VarveError {
+/**
+ * The error for a file of another schema.
+ *
+ * @param isUpgrade whether a migration would bring the file to the schema that was given
+ */
+export function schemaMismatch(path: string, found: readonly Difference[], isUpgrade = false): VarveError {
   const list = found.map(({ field, what, expected, actual }) => {
     if (what === 'missing' || what === 'unexpected') return `${field} is ${what}`;
     return `${field === undefined ? '' : `${field}: `}${what} is ${shown(actual)}, not ${shown(expected)}`;
   });
   return new VarveError('ERR_VARVE_SCHEMA_MISMATCH',
-    `${path} was written with another schema (${list.join('; ')}); open it with that one`,
-    { path, differences: found });
+    `${path} was written with another schema (${list.join('; ')}); open it with that one`
+    + (isUpgrade ? ', or bring the file to this one by TypedStore.migrate or varve migrate' : ''),
+    { path, differences: found, isUpgrade });
 }

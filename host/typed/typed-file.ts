@@ -18,7 +18,7 @@ import { WriteMode } from '../generated/abi.ts';
 import type { Lock, Mapping, SharedLock, StoredFile } from '../io/storage.ts';
 import { Bell } from '../log/bell.ts';
 import { Syncer } from '../log/syncer.ts';
-import { capacityFor, createDirectory, createFile, newFile } from './create.ts';
+import { capacityFor, createDirectory, createFile, discardFile, newFile } from './create.ts';
 import { mmfgFormat } from './header-mmfg.ts';
 import { ownFormat } from './header-own.ts';
 import {
@@ -77,6 +77,8 @@ export function openTypedFile(context: TypedContext, layout: Layout | undefined,
   try {
     // Another one may have made it meanwhile.
     if (options.create === 'new') requireNone(context);
+    // What somebody was making who died.
+    if (lock.alone !== false) discardFile(context);
     // Whoever shares the lock with others finds the file that the first of them has made.
     if (mayCreate && !isThere && lock.alone !== false && !storage.exists(path)) {
       createFile(context, format, newFile(context.core, layout, options));
@@ -98,6 +100,16 @@ export function openTypedFile(context: TypedContext, layout: Layout | undefined,
 function requireNone({ storage, path }: TypedContext): void {
   if (!storage.exists(path)) return;
   throw new VarveError('ERR_VARVE_EXISTS', `${path} is there already; open it, or choose another path`, { path });
+}
+
+/** The format of a name. */
+export function formatNamed(name: FormatName): TypedFormat {
+  return FORMATS[name];
+}
+
+/** Opens for writing a file that nobody else knows of, without a lock. Errors as `openTypedFile`. */
+export function openUnlocked(context: TypedContext, format: FormatName, layout: Layout): TypedFile {
+  return openWith(context, FORMATS[format], layout, { format, create: false, writers: 'one' }, undefined);
 }
 
 function openWith(

@@ -10,6 +10,7 @@ import { Answers } from './answers.ts';
 import { checkRecords, type TypedCheck } from './check.ts';
 import { Column, type NumericFields } from './columns.ts';
 import { layoutOf, type Layout } from './layout.ts';
+import { MIGRATE_OPTIONS, migrateFile, type MigrateOptions, type Migration } from './migrate.ts';
 import { checkOptions, type TypedStoreOptions } from './options.ts';
 import { Records, type AnyRecord } from './records.ts';
 import type { TypedRecovery } from './recovery.ts';
@@ -111,6 +112,28 @@ export class TypedStore<F extends Fields = Fields> {
   /** The same as `open`, without a promise. */
   static openSync<F extends Fields>(path: string, schema: Schema<F>, options: TypedStoreOptions = {}): TypedStore<F> {
     return new TypedStore(path, schema, options);
+  }
+
+  /**
+   * Brings the file of a store to a schema that appends to its own: fields behind the last, values behind the last of
+   * an enum, more room for text and bytes, a higher version. A new file is made and takes the place of the old one in
+   * one step, synced: whatever happens, the path leads to one of them, whole. It takes the lock of a writer, and twice
+   * the room for a while. Whoever reads the old file goes on reading it; his watches end with ERR_VARVE_REPLACED.
+   *
+   * @returns what was done; where the file has the schema already, nothing
+   * @throws (rejects with) ERR_VARVE_SCHEMA_MISMATCH (`details.differences` are those that stand in the way),
+   *   ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_VALUE_TOO_LONG, ERR_VARVE_LOCKED, ERR_VARVE_NOT_FOUND, ERR_VARVE_FORMAT,
+   *   ERR_VARVE_CORRUPT, ERR_VARVE_NEWER_VERSION, ERR_VARVE_DISK_FULL, ERR_VARVE_MEMORY_FULL, ERR_VARVE_UNSUPPORTED,
+   *   ERR_VARVE_IO. Nothing has changed then, but for an ERR_VARVE_IO of the last sync: either file may be there.
+   */
+  static async migrate<F extends Fields>(
+    path: string, schema: Schema<F>, options: MigrateOptions<F> & Pick<TypedStoreOptions, 'core' | 'storage'> = {},
+  ): Promise<Migration> {
+    if (typeof options !== 'object' || options === null) throw wrongType('options', 'an object', options);
+    const opening = Object.entries(options).filter(([name]) => !MIGRATE_OPTIONS.includes(name));
+    const [context] = checkOptions(path, Object.fromEntries(opening) as TypedStoreOptions);
+    if (typeof schema !== 'object' || schema === null) throw wrongType('schema', 'a schema', schema);
+    return migrateFile(context, defineSchema(schema.name, schema), options);
   }
 
   /** The file, as an absolute path. */

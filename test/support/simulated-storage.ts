@@ -71,7 +71,7 @@ export class SimulatedStorage implements Storage {
     return this.handle(entry, path, access);
   }
 
-  create(path: string): StoredFile {
+  create(path: string, _like?: string): StoredFile {
     this.begin('create', path);
     const { directory, name } = this.parent('open', path);
     if (directory.entries.has(name)) throw systemError('open', 'EEXIST', path);
