@@ -12,6 +12,7 @@ import { declareExport } from './commands/export.ts';
 import { declareGenerate } from './commands/generate.ts';
 import { declareImport } from './commands/import.ts';
 import { declareRepair } from './commands/repair.ts';
+import { declareMigrate } from './commands/migrate.ts';
 import { declareStat } from './commands/stat.ts';
 import { declareWatch } from './commands/watch.ts';
 import { makeContext, type Run } from './context.ts';
@@ -40,8 +41,8 @@ cat, stat, check, dump and watch take no lock and create nothing; they work besi
 
 ${EXIT_HELP}`);
   for (const add of [
-    declareAppend, declareCat, declareStat, declareCheck, declareDump, declareWatch, declareRepair, declareImport,
-    declareExport, declareGenerate, declareDemo,
+    declareAppend, declareCat, declareStat, declareCheck, declareDump, declareWatch, declareRepair, declareMigrate,
+    declareImport, declareExport, declareGenerate, declareDemo,
   ]) add(program, run);
   return program;
 }

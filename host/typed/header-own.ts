@@ -57,7 +57,7 @@ function read(context: TypedContext, file: StoredFile, layout: Layout | undefine
   const wanted = layout && withChecksums(context.core, layout, hasChecksums(features));
   const stored = storedLayout(context, identity, text.subarray(0, schemaBytes), wanted);
   const found = wanted === undefined || wanted === stored ? [] : differences(wanted, stored);
-  if (found.length > 0) throw schemaMismatch(context.path, found, isUpgrade(stored, wanted!));
+  if (found.length > 0) throw schemaMismatch(context.path, found, { isUpgrade: isUpgrade(stored, wanted!) });
   return { layout: wanted ?? stored, features, recordsOffset, metadata: text.slice(schemaBytes) };
 }
 

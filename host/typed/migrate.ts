@@ -83,7 +83,9 @@ export async function migrateFile(context: TypedContext, schema: Schema, options
 
 function requireUpgrade(path: string, from: Layout, to: Layout, { defaults = {} }: MigrateOptions): void {
   const found = obstacles(from, to);
-  if (found.length > 0) throw schemaMismatch(path, found);
+  if (found.length > 0) {
+    throw schemaMismatch(path, found, { next: 'a migration only appends: copy the records to a new file yourself' });
+  }
   if (typeof defaults !== 'object' || defaults === null) throw wrongType('options.defaults', 'an object', defaults);
   // Whoever does it once more gives the same.
   const isDone = differences(to, from).length === 0;

@@ -93,18 +93,24 @@ function shown(fact: unknown): string {
   return Array.isArray(fact) ? JSON.stringify(fact) : String(fact);
 }
 
-/**
- * The error for a file of another schema.
- *
- * @param isUpgrade whether a migration would bring the file to the schema that was given
- */
-export function schemaMismatch(path: string, found: readonly Difference[], isUpgrade = false): VarveError {
+/** What the error for a file of another schema says beside the differences. */
+export interface MismatchAdvice {
+  /** Whether a migration would bring the file to the schema that was given. */
+  readonly isUpgrade?: boolean;
+  /** What to do next. */
+  readonly next?: string;
+}
+
+/** The error for a file of another schema. */
+export function schemaMismatch(
+  path: string, found: readonly Difference[], { isUpgrade = false, next = 'open it with that one' }: MismatchAdvice = {},
+): VarveError {
   const list = found.map(({ field, what, expected, actual }) => {
     if (what === 'missing' || what === 'unexpected') return `${field} is ${what}`;
     return `${field === undefined ? '' : `${field}: `}${what} is ${shown(actual)}, not ${shown(expected)}`;
   });
   return new VarveError('ERR_VARVE_SCHEMA_MISMATCH',
-    `${path} was written with another schema (${list.join('; ')}); open it with that one`
+    `${path} was written with another schema (${list.join('; ')}); ${next}`
     + (isUpgrade ? ', or bring the file to this one by TypedStore.migrate or varve migrate' : ''),
     { path, differences: found, isUpgrade });
 }

@@ -46,7 +46,7 @@ describe.concurrent('help', () => {
 describe.concurrent('wrong use', () => {
   it.each([
     [['frobnicate'], 'varve: unknown command \'frobnicate\'', 'varve --help'],
-    [['stat'], 'varve: missing required argument \'dir\'', 'varve stat --help'],
+    [['stat'], 'varve: missing required argument \'path\'', 'varve stat --help'],
     [['stat', 'a', 'b'], 'varve: too many arguments for \'stat\'. Expected 1 argument but got 2', 'varve stat --help'],
     [['cat', 'a', '--quux'], 'varve: unknown option \'--quux\'', 'varve cat --help'],
     [['cat', 'a', '--limit', '-1'], 'varve: option \'--limit <n>\' argument \'-1\' is invalid. It must be an integer, at '

@@ -2,14 +2,13 @@
  * Typed files on the command line: told from the directory of a log, and opened without a schema at hand where the file
  * has it, or with one that is given.
  */
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { Core, TypedStore, VarveError } from '../../index.ts';
+import { TypedStore, VarveError } from '../../index.ts';
 import type { FormatName } from '../../typed/header.ts';
 import { formatOf, inspectTyped, type TypedFacts } from '../../typed/inspect.ts';
-import type { Schema } from '../../typed/schema.ts';
-import { decodeSchema } from '../../typed/schema-text.ts';
 import { UsageError } from '../exit.ts';
+import { readSchema } from './schema-file.ts';
 
 export const SCHEMA_OPTION = ['--schema <file>', 'the schema of a typed file of format mmfg-1: schema.json'] as const;
 
@@ -33,9 +32,9 @@ export function requireFormat(path: string): FormatName {
 }
 
 /** What a typed file is. */
-export function factsOf(path: string, schemaFile: string | undefined): TypedFacts {
+export async function factsOf(path: string, schemaFile: string | undefined): Promise<TypedFacts> {
   const format = requireFormat(path);
-  const schema = schemaFile === undefined ? undefined : readSchema(schemaFile);
+  const schema = schemaFile === undefined ? undefined : await readSchema(schemaFile);
   if (format === 'mmfg-1' && schema === undefined) {
     throw new UsageError(`${path} has format mmfg-1, which does not keep its schema`, 'give --schema schema.json');
   }
@@ -44,24 +43,7 @@ export function factsOf(path: string, schemaFile: string | undefined): TypedFact
 
 /** Opens a typed file for reading, with the schema that it has. */
 export async function openTyped(path: string, schemaFile: string | undefined): Promise<OpenTyped> {
-  const facts = factsOf(path, schemaFile);
+  const facts = await factsOf(path, schemaFile);
   const store = await TypedStore.open(facts.path, facts.schema, { readOnly: true, format: facts.format });
   return { store, facts };
-}
-
-/** Reads a schema from a file: the JSON that stands in typed files. */
-export function readSchema(file: string): Schema {
-  let text: Buffer;
-  try {
-    text = readFileSync(file);
-  } catch (error) {
-    throw new UsageError(`the schema ${file} cannot be read: ${(error as Error).message}`);
-  }
-  try {
-    return decodeSchema(Core.shared(), text).schema;
-  } catch (error) {
-    throw new UsageError(`${file} holds no schema: ${(error as Error).message}`,
-      'it looks like {"name":"Tick","version":1,"fields":[{"name":"price","type":"float64"}]}; varve stat --json prints '
-      + 'that of a file');
-  }
 }

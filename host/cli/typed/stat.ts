@@ -15,7 +15,7 @@ export interface TypedStatOptions {
 }
 
 export async function statTyped({ out }: Context, path: string, options: TypedStatOptions): Promise<Exit> {
-  const found = factsOf(path, options.schema);
+  const found = await factsOf(path, options.schema);
   if (options.json === true) {
     await out.json(toJson(found));
     return Exit.Ok;

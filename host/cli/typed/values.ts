@@ -2,6 +2,8 @@
  * Values of typed records as text: for people, as JSON and as CSV. Nothing is rounded: a 64-bit integer that is no
  * exact number is text in JSON, and so are NaN and the infinities, which JSON does not have.
  */
+import type { Field } from '../../index.ts';
+import { UsageError } from '../exit.ts';
 
 /** A value for people: one line, whatever it holds. */
 export function shown(value: unknown): string {
@@ -49,4 +51,28 @@ export function csvCell(value: unknown): string {
 
 function quoted(text: string): string {
   return `"${text.replaceAll('"', '""')}"`;
+}
+
+/** Reads a value of a field, as `dump --json` prints it; text may stand without quotes. The store checks the rest. */
+export function parseValue(name: string, { type }: Field, text: string): unknown {
+  if (type === 'string') return text;
+  if (type === 'bytes') {
+    if (/^([0-9a-f]{2})*$/i.test(text)) return new Uint8Array(Buffer.from(text, 'hex'));
+    throw new UsageError(`${name} must be bytes as hexadecimal digits, not '${text}'`);
+  }
+  if (type === 'bool') {
+    if (text === 'true' || text === 'false') return text === 'true';
+    throw new UsageError(`${name} must be true or false, not '${text}'`);
+  }
+  return parseNumber(name, type.endsWith('64') && type !== 'float64', text);
+}
+
+function parseNumber(name: string, isWide: boolean, text: string): number | bigint {
+  if (isWide) {
+    if (/^-?\d+$/.test(text)) return BigInt(text);
+    throw new UsageError(`${name} must be an integer, not '${text}'`);
+  }
+  const value = Number(text);
+  if (text.trim() !== '' && (!Number.isNaN(value) || text === 'NaN')) return value;
+  throw new UsageError(`${name} must be a number, not '${text}'`);
 }
