@@ -18,7 +18,7 @@ import { missingPeers } from './lib/peers.mjs';
 import { printEnvironment, printFailure, printSummary, printTopic } from './lib/report.mjs';
 
 const NAMES = ['append', 'batch', 'scan', 'check', 'read', 'durable', 'open', 'crc', 'memory', 'readers', 'catch-up',
-  'writer-cost', 'typed'];
+  'writer-cost', 'typed', 'typed-watch'];
 const FREE_BYTES_MIN = 6 * 2 ** 30;
 /** Memory that is touched before the first benchmark, if so much is free. */
 const TOUCHED_BYTES_MAX = 6 * 2 ** 30;

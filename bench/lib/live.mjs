@@ -11,7 +11,8 @@
  * clock for all processes of a machine.
  */
 import { closeSync, openSync, readSync, watch, writeSync } from 'node:fs';
-import { RecordLog } from '../../dist/esm/index.js';
+import { RecordLog, TypedStore } from '../../dist/esm/index.js';
+import { bytes, defineSchema } from '../../dist/esm/schema.js';
 import { payloadsOf, RING } from './payloads.mjs';
 import { peer } from './peers.mjs';
 
@@ -65,6 +66,42 @@ const varve = {
     };
   },
 };
+
+const Payload = defineSchema('Payload', { fields: { payload: bytes(PAYLOAD_BYTES) } });
+/** Records of a typed store that are there before anybody writes: each is set once. */
+const TYPED_RECORDS = 1 << 14;
+
+/** A typed store, of which each payload goes to the next record. */
+const typed = {
+  async openWriter(path) {
+    const store = await TypedStore.open(`${path}/file`, Payload, { capacity: TYPED_RECORDS });
+    store.appendMany(Array.from({ length: TYPED_RECORDS }, () => ({ payload: new Uint8Array() })));
+    let at = 0;
+    return {
+      append: (payload) => { store.fields.payload.set(at++, payload); },
+      appendAll: (count, next) => { for (let i = 0; i < count; i++) store.fields.payload.set(at++, next()); },
+      close: () => store.close(),
+    };
+  },
+  async openReader(path, take) {
+    const store = await TypedStore.open(`${path}/file`, Payload, { readOnly: true });
+    const watcher = store.watch();
+    const over = eachChange(store, watcher, take);
+    return {
+      close: async () => {
+        await watcher.return();
+        await over;
+        await store.close();
+      },
+    };
+  },
+};
+
+async function eachChange(store, watcher, take) {
+  for await (const { from, to } of watcher) {
+    for (let at = from; at <= to; at++) take(store.fields.payload.get(at));
+  }
+}
 
 async function oneByOne(follower, take) {
   for await (const { payload } of follower) take(payload);
@@ -149,7 +186,7 @@ const lmdbSpinning = polledLmdb(setImmediate, clearImmediate);
 
 /** Both sides of each contender, by its name in the tables. */
 export const CONTENDERS = {
-  varve, 'fs.watch': watchedFile, 'lmdb, each ms': lmdb, 'lmdb, each turn': lmdbSpinning,
+  varve, typed, 'fs.watch': watchedFile, 'lmdb, each ms': lmdb, 'lmdb, each turn': lmdbSpinning,
 };
 
 /** The contenders that can run here. */

@@ -43,6 +43,8 @@ const SLEEP_MS_MAX = 1000;
 /** First and longest sleep where there is no bell; each without a change is twice as long as the one before. */
 const POLL_MS_MIN = 1;
 const POLL_MS_MAX = 100;
+/** A look that takes less is followed by the next one at once, where there is something new. */
+const REST_MS_MIN = 1;
 /** A sleep that nobody ends lasts as long as so many looks: unasked ones take 2 % of a processor. */
 const SLEEP_LOOKS = 50;
 
@@ -122,7 +124,7 @@ export class Watcher extends LiveIteration<Change> {
   private beginLook(): boolean {
     const { bell } = this.file;
     const isCalled = this.isDue || (bell !== undefined && bell.word !== this.heard);
-    if (!isCalled || performance.now() < this.lookedAt + this.lookMs) return false;
+    if (!isCalled || this.restMs > 0) return false;
     // Loaded before anything is looked at: whoever waits for it to change misses nothing that comes after.
     this.heard = bell?.word ?? 0;
     this.isDue = false;
@@ -133,6 +135,11 @@ export class Watcher extends LiveIteration<Change> {
     this.next_ = this.from;
     this.end = this.known;
     return true;
+  }
+
+  /** Milliseconds until the next look: after a long one others get the processor for as long. */
+  private get restMs(): number {
+    return this.lookMs < REST_MS_MIN ? 0 : this.lookedAt + this.lookMs - performance.now();
   }
 
   private endLook(): void {
@@ -204,8 +211,7 @@ export class Watcher extends LiveIteration<Change> {
 
   protected async somethingNew(): Promise<void> {
     const { bell } = this.file;
-    const rest = this.lookedAt + this.lookMs - performance.now();
-    // Others get the processor too, where looking takes long and there is always something new.
+    const rest = this.restMs;
     if (rest > 0) await new Promise((resolve) => { setTimeout(resolve, rest); });
     const unasked = this.lookMs * SLEEP_LOOKS;
     if (bell === undefined) {
