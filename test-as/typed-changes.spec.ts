@@ -10,6 +10,7 @@ import { findChanges, noteStamps } from '../assembly/sync/changes';
 import { set8, setF64 } from '../assembly/sync/fields';
 import { patchRow } from '../assembly/sync/patch';
 import { appendRow, writeRow } from '../assembly/sync/rows';
+import { appendRing, patchRing, writeRing } from '../assembly/sync/ring';
 import { setBytes } from '../assembly/sync/text';
 import { COUNT_AT, FIRST, MASK, PRICE, RECORDS, ROOM, ROW, STRIDE, SYMBOL, at, fresh, stamp, view } from './support/typed';
 import { GUARD } from './support/segment';
@@ -184,6 +185,32 @@ describe('the count of writes', () => {
         if (way < 4) expect(stamp(FIRST)).toBe(4);
         else expect(load<u64>(COUNT_AT)).toBe(NEXT + 2);
         expect(stamp(NEXT) & 1).toBe(0);
+      }
+    }
+  });
+
+  it('asks for a wake in a ring too', () => {
+    for (let mode: i32 = WriteMode.One; mode <= WriteMode.Many; mode++) {
+      for (let way = 0; way < 3; way++) {
+        fresh(mode);
+        view.first = 0;
+        view.slots = RECORDS;
+        view.limit = 0;
+        store<u64>(COUNT_AT, 20);
+        view.wakeIn = 2;
+        memory.fill(ROW, 0, STRIDE);
+        memory.fill(MASK, 0xff, STRIDE);
+        const status: StaticArray<i32> = [0, 0, 0];
+        for (let i = 0; i < 3; i++) {
+          if (way == 0) status[i] = writeRing(view, 19, ROW);
+          else if (way == 1) status[i] = patchRing(view, 19, ROW, MASK);
+          else status[i] = <i32>min<f64>(0, appendRing(view, ROW));
+        }
+        expect(status[0]).toBe(Status.Ok);
+        expect(status[1]).toBe(Status.Wake);
+        expect(status[2]).toBe(Status.Ok);
+        expect(load<u64>(COUNT_AT)).toBe(way < 2 ? 20 : 22);
+        for (let slot: u32 = 0; slot < RECORDS; slot++) expect(stamp(FIRST + slot) & 1).toBe(0);
       }
     }
   });

@@ -47,7 +47,7 @@ export function readRing(view: TypedView, index: f64, row: usize): Status {
   return isThere(view, sequence) ? status : Status.OutOfRange;
 }
 
-/** Takes the slot of a record that is there, for writing. Returns `Ok`, `OutOfRange`, `ReadOnly` or `Contention`. */
+/** Takes the slot of a record that is there, for writing. Returns `Ok`, `OutOfRange`, or what `take` does. */
 function takeRecord(view: TypedView, sequence: u64, at: usize): Status {
   if (at == 0) return Status.OutOfRange;
   const taken = take(view, at);
@@ -58,7 +58,7 @@ function takeRecord(view: TypedView, sequence: u64, at: usize): Status {
   return Status.OutOfRange;
 }
 
-/** Replaces all fields of a record. Returns `Ok`, `OutOfRange`, `ReadOnly` or `Contention`. */
+/** Replaces all fields of a record. Returns `Ok`, `OutOfRange`, or what `take` does. */
 export function writeRing(view: TypedView, index: f64, row: usize): Status {
   const sequence = <u64>index;
   if (!isThere(view, sequence)) return Status.OutOfRange;
@@ -100,7 +100,7 @@ function replace(view: TypedView, at: usize, row: usize): void {
  * Appends a record, in the place of the oldest where there are as many as slots.
  *
  * @param row its fields; 0 for a record of zeros
- * @returns its sequence number, or `Full` where its slot is not mapped, `ReadOnly` or `Contention`
+ * @returns its sequence number, or `Full` where its slot is not mapped, or what `take` returns
  */
 export function appendRing(view: TypedView, row: usize): f64 {
   if (view.mode == WriteMode.Many) return appendAmongMany(view, row);
@@ -108,7 +108,8 @@ export function appendRing(view: TypedView, row: usize): f64 {
   const count = load<u64>(view.countAt);
   const at = slotAt(view, count);
   if (at == 0) return <f64>Status.Full;
-  take(view, at);
+  const taken = take(view, at);
+  if (taken != Status.Ok) return <f64>taken;
   replace(view, at, row);
   put<u64>(view, view.countAt, count + 1);
   release(view, at);

@@ -167,6 +167,11 @@ export class LiveHeader {
   /** Records that are there. */
   get count(): number { return this.core.exports.loadWord(this.countAt); }
 
+  /** Only of a file that nobody else knows of yet: the core counts all others. */
+  set count(count: number) {
+    this.core.exports.storeWord(this.countAt, count);
+  }
+
   /** Records that the file has room for. */
   get capacity(): number { return this.core.exports.loadWord(this.at + this.offsets.capacity); }
 

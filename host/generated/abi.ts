@@ -172,6 +172,8 @@ export const Status = {
   BadValue: -18,
   /** A 64-bit integer is no exact number. */
   Inexact: -19,
+  /** Nothing was written yet: those who watch the store must be woken after what comes. To be called again. */
+  Wake: -20,
 } as const;
 export type Status = (typeof Status)[keyof typeof Status];
 
@@ -259,16 +261,6 @@ export const ControlCommitted = {
   firstLsn: 40,
   /** Bytes of the whole structure. */
   BYTES: 48,
-} as const;
-
-/** The wake group, at 384. */
-export const ControlWake = {
-  /** u32. Rises whenever something was committed that sleeping readers should look at. A futex word. */
-  word: 0,
-  /** u32. Zero; written at each wake, so that those who watch the file for writes are told. */
-  notice: 4,
-  /** Bytes of the whole structure. */
-  BYTES: 8,
 } as const;
 
 /** Where each group begins. */
@@ -525,16 +517,6 @@ export const TypedWriter = {
   BYTES: 32,
 } as const;
 
-/** The wake group, at 448. */
-export const TypedWake = {
-  /** u32. Rises whenever something has changed that sleeping readers should look at. A futex word. */
-  word: 0,
-  /** u32. Zero; written at each wake, so that those who watch the file for writes are told. */
-  notice: 4,
-  /** Bytes of the whole structure. */
-  BYTES: 8,
-} as const;
-
 /** Where each group begins. */
 export const TYPED_WRITER_OFFSET = 256;
 
@@ -632,7 +614,7 @@ export const TypedView = {
   strict: 28,
   /** i32. Why a call could not give all that it was asked for: a `Status`. It stays until the host has set it back. */
   status: 32,
-  /** u32. Index of the first record that the last call on a column has left out. */
+  /** u32. Index of the first record that the last call on a column or on stamps has left out. */
   next: 36,
   /** u32. Where in a record the checksum of its fields stands; 0 where there is none. */
   checksumAt: 40,
@@ -640,8 +622,10 @@ export const TypedView = {
   slots: 44,
   /** u32. How many values the last fold of a column with nulls has found. */
   values: 48,
+  /** u32. Writes until one answers `Wake`, which is not made then; from 0 on, that is not before 2^32 of them. */
+  wakeIn: 52,
   /** Bytes of the whole structure. */
-  BYTES: 52,
+  BYTES: 56,
 } as const;
 
 /** How writers take a record. */
@@ -729,4 +713,19 @@ export const ScanResult = {
   lost: 24,
   /** Bytes of the whole structure. */
   BYTES: 28,
+} as const;
+
+// assembly/layout/wake.ts
+
+/**
+ * The wake group of a mapped file, on a cache line of its own: what readers in all processes sleep on. CONTROL has one,
+ * and so has the own header of a typed store.
+ */
+export const WakeGroup = {
+  /** u32. Rises whenever there is something new that sleeping readers should look at. A futex word. */
+  word: 0,
+  /** u32. Zero; written at each wake, so that those who watch the file for writes are told. */
+  notice: 4,
+  /** Bytes of the whole structure. */
+  BYTES: 8,
 } as const;

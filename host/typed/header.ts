@@ -73,6 +73,17 @@ export function madeOtherwise(path: string, found: readonly Difference[]): Varve
     { path, differences: found });
 }
 
+/** Throws where a file has not the features that it was asked for to have. */
+export function requireFeatures(
+  path: string, features: number, wanted: { readonly checksums?: boolean; readonly ring?: boolean },
+): void {
+  const found = [
+    { what: 'checksums', expected: wanted.checksums, actual: hasChecksums(features) },
+    { what: 'ring', expected: wanted.ring, actual: isRing(features) },
+  ].filter(({ expected, actual }) => expected !== undefined && expected !== actual);
+  if (found.length > 0) throw madeOtherwise(path, found);
+}
+
 /** The error for a header that contradicts itself or its file. */
 export function corruptHeader(path: string, what: string, details: ErrorDetails): VarveError {
   return new VarveError('ERR_VARVE_CORRUPT', `the header of ${path} is damaged: ${what}; restore a copy`,

@@ -7,7 +7,7 @@ import { decodeIdentity } from '../core/typed-header.ts';
 import { MMFG_MAGIC, TYPED_MAGIC, TYPED_RECORDS_OFFSET_MIN, WriteMode } from '../generated/abi.ts';
 import { realStorage } from '../io/real-storage.ts';
 import type { Storage } from '../io/storage.ts';
-import type { FormatName } from './header.ts';
+import { hasChecksums, type FormatName } from './header.ts';
 import { layoutOf, orderedHash, sortedHash } from './layout.ts';
 import type { Schema } from './schema.ts';
 import { openTypedFile } from './typed-file.ts';
@@ -25,8 +25,12 @@ export interface TypedFacts {
   readonly stride: number;
   /** SHA-256 of the fields, as hexadecimal digits. */
   readonly schemaHash: string;
+  /** Index of the first record that is there, and of the one behind the last. */
+  readonly first: number;
   readonly length: number;
   readonly capacity: number;
+  readonly checksums: boolean;
+  readonly ring: boolean;
   readonly fileBytes: number;
   readonly metadataBytes: number;
   /** Absent where the format keeps none. */
@@ -74,7 +78,8 @@ export function inspectTyped(
     const hash = format === 'varve' ? orderedHash(file.layout) : sortedHash(file.layout);
     return {
       path, format, schema: file.layout.schema, stride: file.layout.stride,
-      schemaHash: Buffer.from(hash).toString('hex'), length: count, capacity, metadataBytes: metadata.length,
+      schemaHash: Buffer.from(hash).toString('hex'), first: file.first, length: count, capacity,
+      checksums: hasChecksums(file.features), ring: file.isRing, metadataBytes: metadata.length,
       ...identityOf(path, format, storage),
       ...(writer === undefined ? {} : {
         writer: {

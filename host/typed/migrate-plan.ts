@@ -23,8 +23,23 @@ function isBridged({ what, field, expected, actual }: Difference, from: Layout, 
     case 'version':
     case 'max': return Number(expected) > Number(actual);
     case 'missing': return to.fields.findIndex(({ name }) => name === field) >= from.fields.length;
+    case 'values': return isBeginning(actual, expected);
+    case 'type': return isLongerIndex(named(from, field), named(to, field));
     default: return false;
   }
+}
+
+function named({ fields }: Layout, wanted: string | undefined): PlacedField | undefined {
+  return fields.find(({ name }) => name === wanted);
+}
+
+function isBeginning(beginning: unknown, whole: unknown): boolean {
+  return Array.isArray(beginning) && Array.isArray(whole) && beginning.every((value, at) => value === whole[at]);
+}
+
+/** Whether an enum got so many values that its index takes two bytes instead of one. */
+function isLongerIndex(from: PlacedField | undefined, to: PlacedField | undefined): boolean {
+  return from?.type === 'uint8' && to?.type === 'uint16' && isBeginning(from.values, to.values);
 }
 
 /** Fields that `to` has and `from` has not. */
@@ -37,6 +52,14 @@ export interface Piece {
   readonly from: number;
   readonly to: number;
   readonly length: number;
+}
+
+/** The bytes that say which fields have a value: they are the same in both, but that the new one may have more bits. */
+export function presencePiece({ fields }: Layout): { readonly at: number; readonly length: number } {
+  const bits = fields.flatMap(({ nullable, presence }) => (nullable === true ? [presence] : []));
+  if (bits.length === 0) return { at: 0, length: 0 };
+  const at = Math.floor(bits[0]! / 8);
+  return { at, length: Math.floor(bits.at(-1)! / 8) + 1 - at };
 }
 
 /** The pieces of a record, those that lie side by side in both as one. */

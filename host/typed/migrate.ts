@@ -12,10 +12,10 @@ import { setImmediate } from 'node:timers/promises';
 import { ROW_OFFSET, Status } from '../generated/abi.ts';
 import { outOfRange, wrongType } from '../errors/varve-error.ts';
 import { Answers } from './answers.ts';
-import { adoptFile, discardFile, prepareFile } from './create.ts';
-import type { FormatName, TypedContext } from './header.ts';
+import { adoptFile, discardFile, newFile, prepareFile } from './create.ts';
+import { hasChecksums, type FormatName, type TypedContext } from './header.ts';
 import { layoutOf, type Layout } from './layout.ts';
-import { appendedFields, obstacles, piecesOf } from './migrate-plan.ts';
+import { appendedFields, obstacles, piecesOf, presencePiece } from './migrate-plan.ts';
 import { Records, type AnyRecord } from './records.ts';
 import type { TypedRecovery } from './recovery.ts';
 import { Row } from './row.ts';
@@ -73,7 +73,7 @@ export async function migrateFile(context: TypedContext, schema: Schema, options
     const migrated = differences(to, old.layout).length > 0;
     if (migrated) await replace(context, old, to, options);
     return {
-      migrated, records: old.count, fromVersion: old.layout.schema.version, toVersion: schema.version,
+      migrated, records: old.count - old.first, fromVersion: old.layout.schema.version, toVersion: schema.version,
       appended: appendedFields(old.layout, to).map(({ name }) => name), recovery: old.recovery,
     };
   } finally {
@@ -100,14 +100,18 @@ function requireUpgrade(path: string, from: Layout, to: Layout, { defaults = {} 
 async function replace(context: TypedContext, old: TypedFile, to: Layout, options: MigrateOptions): Promise<void> {
   const { format = 'varve', defaults = {}, onProgress } = options;
   const template = rowOf(context, old, to, defaults as AnyRecord);
-  const newPath = prepareFile(context, formatNamed(format), to, old.capacity, old.metadata, context.path);
+  const made = newFile(context.core, to, {
+    format, create: false, writers: 'one', checksums: hasChecksums(old.features), ring: old.isRing,
+    capacity: old.capacity, metadata: old.metadata,
+  });
+  const newPath = prepareFile(context, formatNamed(format), made, context.path);
   try {
-    const made = openUnlocked({ ...context, path: newPath }, format, to);
+    const file = openUnlocked({ ...context, path: newPath }, format, to);
     try {
-      await copy(context, old, made, template, onProgress);
-      await made.sync();
+      await copy(context, old, file, template, onProgress);
+      await file.sync();
     } finally {
-      made.close();
+      file.close();
     }
     adoptFile(context);
   } catch (error) {
@@ -135,11 +139,13 @@ async function copy(
   const { bytes } = core.memory;
   const answers = new Answers(old);
   const pieces = piecesOf(old.layout, made.layout);
+  const presence = presencePiece(old.layout);
   const row = new Uint8Array(template.length);
-  const { count } = old;
-  for (let index = 0; index < count; index++) {
-    if (index % RUN === 0) {
-      onProgress?.(index, count);
+  const { first, count } = old;
+  made.startAt(first);
+  for (let index = first; index < count; index++) {
+    if ((index - first) % RUN === 0) {
+      onProgress?.(index - first, count - first);
       await setImmediate();
     }
     for (let status = old.view.readRow(index); status !== Status.Ok; status = old.view.readRow(index)) {
@@ -150,6 +156,7 @@ async function copy(
       const from = ROW_OFFSET + piece.from;
       row.set(bytes.subarray(from, from + piece.length), piece.to);
     }
+    for (let at = presence.at; at < presence.at + presence.length; at++) row[at]! |= bytes[ROW_OFFSET + at]!;
     bytes.set(row, ROW_OFFSET);
     if (made.view.appendRow(true) >= 0) continue;
     // The window moves on; there is room for all of them.
@@ -158,5 +165,5 @@ async function copy(
     const at = made.view.appendRow(true);
     if (at < 0) new Answers(made).settle(at, index);
   }
-  onProgress?.(count, count);
+  onProgress?.(count - first, count - first);
 }

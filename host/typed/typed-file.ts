@@ -22,7 +22,7 @@ import { capacityFor, createDirectory, createFile, discardFile, newFile } from '
 import { mmfgFormat } from './header-mmfg.ts';
 import { ownFormat } from './header-own.ts';
 import {
-  checkLive, hasChecksums, isRing, madeOtherwise, type FormatName, type StoredHeader, type TypedContext,
+  checkLive, isRing, madeOtherwise, requireFeatures, type FormatName, type StoredHeader, type TypedContext,
   type TypedFormat,
 } from './header.ts';
 import type { Layout } from './layout.ts';
@@ -119,21 +119,12 @@ function openWith(
   const file = context.storage.open(context.path, context.readOnly ? 'read' : 'write');
   try {
     const header = format.read(context, file, layout);
-    requireOptions(context.path, header.features, options);
+    requireFeatures(context.path, header.features, options);
     return new TypedFile(context, format, file, header, options, lock);
   } catch (error) {
     file.close();
     throw error;
   }
-}
-
-/** Throws where a file is not what it was asked for to be. */
-function requireOptions(path: string, features: number, options: TypedFileOptions): void {
-  const found = [
-    { what: 'checksums', expected: options.checksums, actual: hasChecksums(features) },
-    { what: 'ring', expected: options.ring, actual: isRing(features) },
-  ].filter(({ expected, actual }) => expected !== undefined && expected !== actual);
-  if (found.length > 0) throw madeOtherwise(path, found);
 }
 
 export class TypedFile {
@@ -283,8 +274,14 @@ export class TypedFile {
     return { base, first, room, limit };
   }
 
+  /** Says that so many records were appended before, of a file that nobody else knows of yet. */
+  startAt(count: number): void {
+    this.live.count = count;
+    this.view.moveTo(this.visible());
+  }
+
   /** Where a record lies, counted in records from the first place. */
-  private placeOf(index: number): number { return this.isRing ? index % this.known : index; }
+  placeOf(index: number): number { return this.isRing ? index % this.known : index; }
 
   /** Whether a record that is there can be reached through the view. */
   shows(index: number): boolean { return this.window.contains(this.placeOf(index)); }

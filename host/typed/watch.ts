@@ -7,6 +7,9 @@
  * was done. The copy is brought up to date before a range is given, and what changes from then on is found by the next
  * look; so a range says that there is something new, not what, and changes that come fast are reported together.
  *
+ * Stamps stand by places: in a ring a place has one record after the other, and what was overwritten is reported no
+ * more.
+ *
  * A *look* goes through all watched records, a part at a time and only when the consumer asks for more. In between the
  * watcher sleeps on the file's bell, and looks unasked from time to time: a wake may be lost, and files of format
  * mmfg-1 have no bell. Looking takes a bounded share of a processor, however many records there are.
@@ -55,9 +58,11 @@ export class Watcher extends LiveIteration<Change> {
   private readonly from: number;
   private readonly to: number;
   private readonly memory: CoreMemory;
-  /** Addresses of the copy, a part of `STAMPS_MAX` records each. */
-  private readonly parts: number[] = [];
-  /** The copy holds [from, known). */
+  /** Addresses of the copy, a part of `STAMPS_MAX` places each; where no record is watched, there is none. */
+  private readonly parts: (number | undefined)[] = [];
+  /** The place of the first stamp of the copy. */
+  private readonly origin: number;
+  /** The copy holds the records [from, known), as far as they are there. */
   private known: number;
   /** The bell before the look that is under way, or was the last. */
   private heard: number;
@@ -65,8 +70,9 @@ export class Watcher extends LiveIteration<Change> {
   /** The next record to be looked at, and the end of those that were known when the look began. */
   private next_ = 0;
   private end = 0;
-  /** Records that were there when the look began, as far as they are watched. */
+  /** When the look began: index behind the last watched record, and of the first that was there. */
   private count = 0;
+  private oldest = 0;
   private found: Change[] = [];
   private given = 0;
   private hasFound = false;
@@ -85,11 +91,13 @@ export class Watcher extends LiveIteration<Change> {
     this.from = bounds.from;
     this.to = bounds.to;
     this.memory = file.view.core.memory;
+    this.origin = file.isRing ? 0 : this.from;
     this.known = this.from;
     this.isDue = file.bell === undefined;
     this.heard = file.bell?.word ?? 0;
     try {
-      this.note(this.watchedCount());
+      this.takeCount();
+      this.note();
     } catch (error) {
       this.release();
       throw error;
@@ -97,12 +105,13 @@ export class Watcher extends LiveIteration<Change> {
     this.begin();
   }
 
-  /** Index behind the last watched record that is there; the file is mapped as far. */
-  private watchedCount(): number {
+  /** Takes notice of which records are there; the file is mapped as far. */
+  private takeCount(): void {
     // In this order: the count never passes the capacity.
     const { count } = this.file;
     this.file.refresh();
-    return Math.min(count, this.to + 1);
+    this.count = Math.min(count, this.to + 1);
+    this.oldest = this.file.isRing ? Math.max(this.from, count - this.file.capacity) : this.from;
   }
 
   protected look(): IteratorResult<Change, undefined> | undefined {
@@ -131,8 +140,8 @@ export class Watcher extends LiveIteration<Change> {
     this.isLooking = true;
     this.hasFound = false;
     this.lookMs = 0;
-    this.count = this.watchedCount();
-    this.next_ = this.from;
+    this.takeCount();
+    this.next_ = this.oldest;
     this.end = this.known;
     return true;
   }
@@ -150,18 +159,24 @@ export class Watcher extends LiveIteration<Change> {
 
   /** Compares the next records, as many as stand in one part of the copy and are mapped. */
   private compare(): void {
-    const { view } = this.file;
-    const { address, room } = this.copyOf(this.next_);
-    this.file.moveTo(this.next_);
-    const ranges = view.findChanges(this.next_, Math.min(this.end - this.next_, room), address);
-    this.advanceTo(view.next);
+    const { file } = this;
+    const { place, count, address } = this.nextPart(this.end);
+    const shift = this.next_ - place;
+    const ranges = file.view.findChanges(place, count, address);
+    this.advance(place);
     if (this.given === this.found.length) {
       this.found = [];
       this.given = 0;
     }
+    // What an append to a ring has overwritten meanwhile is found as what it has appended.
+    const { first } = file;
     const { unsigned } = this.memory;
     const end = VALUES_OFFSET / 4 + 2 * ranges;
-    for (let at = VALUES_OFFSET / 4; at < end; at += 2) this.add(unsigned[at]!, unsigned[at + 1]!);
+    for (let at = VALUES_OFFSET / 4; at < end; at += 2) {
+      const from = Math.max(unsigned[at]! + shift, first);
+      const to = unsigned[at + 1]! + shift;
+      if (from <= to) this.add(from, to);
+    }
   }
 
   private add(from: number, to: number): void {
@@ -173,40 +188,47 @@ export class Watcher extends LiveIteration<Change> {
   }
 
   private takeAppended(): void {
-    const from = this.known;
-    this.note(this.count);
+    const from = Math.max(this.known, this.oldest);
+    this.note();
     this.hasFound = true;
     this.found.push({ from, to: this.count - 1, kind: 'appended' });
   }
 
-  /** Copies the stamps of all records up to `count`. */
-  private note(count: number): void {
-    const { view } = this.file;
-    while (this.known < count) {
-      const { address, room } = this.copyOf(this.known);
-      this.file.moveTo(this.known);
-      view.noteStamps(this.known, Math.min(count - this.known, room), address);
-      this.next_ = this.known;
-      this.advanceTo(view.next);
-      this.known = this.next_;
+  /** Copies the stamps of all records up to `count` that it does not know. */
+  private note(): void {
+    this.next_ = Math.max(this.known, this.oldest);
+    while (this.next_ < this.count) {
+      const { place, count, address } = this.nextPart(this.count);
+      this.file.view.noteStamps(place, count, address);
+      this.advance(place);
     }
+    this.known = Math.max(this.known, this.count);
   }
 
-  /** Where the copy of a record's stamp stands, and for how many records there is room from there on. */
-  private copyOf(index: number): { readonly address: number; readonly room: number } {
-    const part = Math.floor((index - this.from) / STAMPS_MAX);
-    const within = (index - this.from) % STAMPS_MAX;
-    if (part === this.parts.length) this.parts.push(this.memory.reserve(PART_BYTES));
-    return { address: this.parts[part]! + within * STAMP_COPY_BYTES, room: STAMPS_MAX - within };
+  /** Shows the next record. Returns its place, where its stamp is copied to, and how many follow there in both. */
+  private nextPart(end: number): { readonly place: number; readonly count: number; readonly address: number } {
+    const { file } = this;
+    file.moveTo(this.next_);
+    const place = file.placeOf(this.next_);
+    const part = Math.floor((place - this.origin) / STAMPS_MAX);
+    const within = (place - this.origin) % STAMPS_MAX;
+    const address = this.parts[part] ??= this.memory.reserve(PART_BYTES);
+    const lap = file.isRing ? file.capacity - place : Infinity;
+    return {
+      place, address: address + within * STAMP_COPY_BYTES, count: Math.min(end - this.next_, STAMPS_MAX - within, lap),
+    };
   }
 
-  private advanceTo(next: number): void {
-    if (next === this.next_) {
+  /** Goes on behind what the core has looked at from `place` on. */
+  private advance(place: number): void {
+    const { path, view } = this.file;
+    const done = view.next - place;
+    if (done <= 0) {
       throw new VarveError('ERR_VARVE_INTERNAL',
-        `record ${next} of ${this.file.path} could not be watched; this is a bug, please report it`,
-        { path: this.file.path, index: next });
+        `record ${this.next_} of ${path} could not be watched; this is a bug, please report it`,
+        { path, index: this.next_ });
     }
-    this.next_ = next;
+    this.next_ += done;
   }
 
   protected async somethingNew(): Promise<void> {
@@ -236,6 +258,7 @@ export class Watcher extends LiveIteration<Change> {
 
   protected release(): void {
     for (const address of this.parts.splice(0)) {
+      if (address === undefined) continue;
       this.memory.bytes.fill(0, address, address + PART_BYTES);
       this.memory.release(address, PART_BYTES);
     }

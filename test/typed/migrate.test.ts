@@ -38,7 +38,7 @@ describe('a migration', () => {
     const path = make();
     expect(await TypedStore.migrate(path, New, { defaults: { weight: 0.5, note: 'grüße' } })).toEqual({
       migrated: true, records: 3, fromVersion: 1, toVersion: 2, appended: ['weight', 'note', 'id'],
-      recovery: { torn: [], clearedWords: 0 },
+      recovery: { torn: [], damaged: [], clearedWords: 0 },
     });
     const store = stores.open(New);
     expect([...store]).toEqual([0, 1, 2].map((at) => ({

@@ -154,6 +154,55 @@ describe.each(['baseline', 'simd'] as const)('a watch (%s core)', (variant) => {
     expect(await next(watcher)).toEqual(appended(500));
   });
 
+  it('of a ring gives what is still there, by the numbers of the records', async () => {
+    const writer = open({ ring: true, capacity: 10 });
+    points(writer, 4);
+    const reader = open({ readOnly: true });
+    const watcher = reader.watch();
+    writer.fields.x.set(1, 1);
+    points(writer, 2);
+    expect(await next(watcher)).toEqual(changed(1));
+    expect(await next(watcher)).toEqual(appended(4, 5));
+    // Around the end of the file, and over what has changed before.
+    for (const index of [0, 1, 2, 3]) writer.fields.x.set(index, 2);
+    points(writer, 7);
+    expect(await next(watcher)).toEqual(changed(3));
+    expect(await next(watcher)).toEqual(appended(6, 12));
+    writer.fields.x.set(12, 1);
+    writer.fields.x.set(3, 1);
+    writer.fields.x.set(9, 1);
+    writer.fields.x.set(10, 1);
+    expect(await next(watcher)).toEqual(changed(3));
+    expect(await next(watcher)).toEqual(changed(9, 10));
+    expect(await next(watcher)).toEqual(changed(12));
+    points(writer, 1000);
+    expect(await next(watcher)).toEqual(appended(1003, 1012));
+    writer.fields.x.set(1005, 1);
+    expect(await next(watcher)).toEqual(changed(1005));
+  });
+
+  it('of a part of a ring gives that part alone, and of a large one all of it', async () => {
+    const PART = 32768;
+    const writer = open({ ring: true, capacity: 2 * PART + 100 });
+    points(writer, PART + 50);
+    const some = writer.watch({ from: PART + 40, to: PART + 59 });
+    const all = writer.watch();
+    points(writer, 20);
+    expect(await next(some)).toEqual(appended(PART + 50, PART + 59));
+    expect(await next(all)).toEqual(appended(PART + 50, PART + 69));
+    for (const index of [3, PART + 39, PART + 40, PART + 59, PART + 60]) writer.fields.x.set(index, 5);
+    expect(await next(some)).toEqual(changed(PART + 40));
+    expect(await next(some)).toEqual(changed(PART + 59));
+    expect(await next(all)).toEqual(changed(3));
+    expect(await next(all)).toEqual(changed(PART + 39, PART + 40));
+    points(writer, 2 * PART);
+    writer.fields.x.set(PART + 45, 6);
+    expect(await next(all)).toEqual(changed(PART + 59, PART + 60));
+    expect(await next(all)).toEqual(changed(PART + 45));
+    expect(await next(all)).toEqual(appended(PART + 70, 3 * PART + 69));
+    expect(await next(some)).toEqual(changed(PART + 45));
+  });
+
   it('begins with the call: what was written before it is not reported, what comes before `next` is', async () => {
     const store = open();
     points(store, 3);

@@ -69,7 +69,8 @@ async function print({ out }: Context, store: TypedStore, change: Change, option
   if (options.json !== true) await out.line(`${kind} ${from === to ? from : `${from} to ${to}`}`);
   else if (options.records !== true) await out.json({ schema: 'varve.change.v1', ...change });
   else {
-    for (let index = from; index <= to; index++) {
+    // In a ring, what was overwritten since is not there any more.
+    for (let index = Math.max(from, store.first); index <= to; index++) {
       await out.json({ schema: 'varve.change.v1', kind, index, record: jsonRecord(store.get(index)) });
     }
   }

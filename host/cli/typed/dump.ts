@@ -2,7 +2,7 @@
  * `varve dump FILE`: the records of a typed file, as columns, as CSV or as JSON, a line each. What cannot be read is
  * shown in its place, and does not end it.
  */
-import { VarveError, type TypedStore } from '../../index.ts';
+import { VarveError, type Field, type TypedStore } from '../../index.ts';
 import type { Context } from '../context.ts';
 import { Exit, exitOf, UsageError } from '../exit.ts';
 import { bad, bold } from '../format.ts';
@@ -38,13 +38,16 @@ export async function dumpTyped({ out, note }: Context, path: string, options: T
     const names = Object.keys(store.schema.fields);
     const table = () => (options.csv === true ? csvLines(names, note) : columns(store, names));
     const print = options.json === true ? jsonLines : table();
-    const from = Math.max(options.from ?? 0, 0);
+    const from = Math.max(options.from ?? 0, store.first);
     const to = Math.min(options.to ?? Infinity, store.length - 1, from + (options.limit ?? Infinity) - 1);
     const exits = new Set<Exit>();
     let next = from;
     do {
       const rows: Row[] = [];
-      for (const end = Math.min(next + RUN - 1, to); next <= end; next++) rows.push(rowOf(store, next));
+      for (const end = Math.min(next + RUN - 1, to); next <= end; next++) {
+        const row = rowOf(store, next);
+        if (row !== undefined) rows.push(row);
+      }
       for (const { error } of rows) if (error !== undefined) exits.add(exitOf(error));
       for (const line of print(rows)) await out.line(line);
     } while (next <= to);
@@ -55,11 +58,15 @@ export async function dumpTyped({ out, note }: Context, path: string, options: T
   }
 }
 
-/** Reads a record; what is wrong with one is no reason not to read the next. */
-function rowOf(store: TypedStore, index: number): Row {
+/**
+ * Reads a record; what is wrong with one is no reason not to read the next. None where it was overwritten meanwhile, as
+ * in a ring.
+ */
+function rowOf(store: TypedStore, index: number): Row | undefined {
   try {
     return { index, record: store.get(index) };
   } catch (error) {
+    if (VarveError.is(error, 'ERR_VARVE_OUT_OF_RANGE')) return undefined;
     if (!VarveError.is(error) || error.kind === 'state' || error.kind === 'io') throw error;
     return { index, error };
   }
@@ -89,14 +96,15 @@ function csvLines(names: readonly string[], note: Context['note']): Printer {
 function columns(store: TypedStore, names: readonly string[]): Printer {
   const heads = ['index', ...names];
   const isNumber = (type: string): boolean => type.includes('int') || type.includes('float');
-  const right = [true, ...Object.values(store.schema.fields).map(({ type }) => isNumber(type))];
+  const fields = Object.values(store.schema.fields) as Field[];
+  const right = [true, ...fields.map(({ type, values, count, unit }) => isNumber(type) && !values && !count && !unit)];
   const widths = heads.map((head) => head.length);
   const line = (cells: readonly string[]): string => cells.map((cell, at) => (
     right[at] ? cell.padStart(widths[at]!) : cell.padEnd(widths[at]!))).join('  ').trimEnd();
   let isFirst = true;
   return (rows) => {
     const cells = rows.map(({ index, record }) => (
-      record === undefined ? [] : [String(index), ...names.map((name) => shown(record[name]))]));
+      record === undefined ? [] : [String(index), ...names.map((name, at) => shown(record[name], fields[at]!))]));
     for (const row of cells) for (const [at, cell] of row.entries()) widths[at] = Math.max(widths[at]!, cell.length);
     const lines = isFirst ? [bold(line(heads))] : [];
     isFirst = false;

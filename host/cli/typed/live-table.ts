@@ -2,7 +2,7 @@
  * The records of a typed file that have changed last, in place on a terminal: the newest on top, as many as there are
  * lines for. It is drawn at most ten times a second, however much changes, with the values of that moment.
  */
-import { VarveError, type TypedStore } from '../../index.ts';
+import { VarveError, type Field, type Fields, type TypedStore } from '../../index.ts';
 import type { Change } from '../../typed/watch.ts';
 import { bold, count, dim } from '../format.ts';
 import type { Output } from '../output.ts';
@@ -24,6 +24,7 @@ export class LiveTable {
   private readonly out: Output;
   private readonly store: TypedStore;
   private readonly names: readonly string[];
+  private readonly fields: readonly (readonly [string, Field])[];
   private readonly widths: number[];
   /** Indices of the records that have changed last, the newest first. */
   private latest: number[] = [];
@@ -35,7 +36,8 @@ export class LiveTable {
   constructor(out: Output, store: TypedStore) {
     this.out = out;
     this.store = store;
-    this.names = ['index', ...Object.keys(store.schema.fields)];
+    this.fields = Object.entries(store.schema.fields as Fields);
+    this.names = ['index', ...this.fields.map(([name]) => name)];
     this.widths = this.names.map((name) => name.length);
   }
 
@@ -88,7 +90,7 @@ export class LiveTable {
   private cells(index: number): string[] {
     try {
       const record = this.store.get(index) as Readonly<Record<string, unknown>>;
-      return [String(index), ...this.names.slice(1).map((name) => cut(shown(record[name]), COLUMN_MAX))];
+      return [String(index), ...this.fields.map(([name, field]) => cut(shown(record[name], field), COLUMN_MAX))];
     } catch (error) {
       if (!VarveError.is(error)) throw error;
       return [String(index), error.code];

@@ -27,7 +27,8 @@ export async function statTyped({ out }: Context, path: string, options: TypedSt
     ...(found.storeId === undefined ? [] : [['id', found.storeId] as const]),
     ...(found.createdAt === undefined ? [] : [['created', date(found.createdAt)] as const]),
     ['schema', `${schema.name}, version ${schema.version}, hash ${found.schemaHash}`],
-    ['records', `${count(found.length)} of ${found.stride} bytes, room for ${count(found.capacity)}`],
+    ['records', recordsText(found)],
+    ['features', featuresText(found)],
     ['bytes', sizeExact(found.fileBytes)],
     ['metadata', plural(found.metadataBytes, 'byte')],
     ['writer', writerText(found)],
@@ -46,6 +47,16 @@ function toJson({ schema, ...rest }: TypedFacts): object {
     writer: writer ?? null,
     recordSchema: JSON.parse(Buffer.from(encodeSchema(schema)).toString()) as unknown,
   };
+}
+
+function recordsText({ first, length, stride, capacity, ring }: TypedFacts): string {
+  const bytes = `of ${stride} bytes`;
+  if (!ring) return `${count(length)} ${bytes}, room for ${count(capacity)}`;
+  return `${count(length - first)} ${bytes}, the last of ${count(length)}; a ring of ${count(capacity)}`;
+}
+
+function featuresText({ checksums, ring }: TypedFacts): string {
+  return [...(checksums ? ['checksums'] : []), ...(ring ? ['ring'] : [])].join(', ') || 'none';
 }
 
 /** Who writes, as far as the file and the process table say. */

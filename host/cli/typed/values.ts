@@ -5,13 +5,13 @@
 import type { Field } from '../../index.ts';
 import { UsageError } from '../exit.ts';
 
-/** A value for people: one line, whatever it holds. */
-export function shown(value: unknown): string {
+/** A value of a field for people: one line, whatever it holds. */
+export function shown(value: unknown, field: Field): string {
   if (value === null) return '-';
   if (value instanceof Uint8Array) return hex(value);
   if (typeof value === 'string') return escaped(value);
-  if (Array.isArray(value)) return `[${value.map(shown).join(' ')}]`;
-  return String(value);
+  if (Array.isArray(value)) return `[${value.join(' ')}]`;
+  return field.unit === 'ms' ? new Date(value as number).toISOString() : String(value);
 }
 
 /** Text without what a terminal would obey instead of showing it. */
@@ -53,9 +53,14 @@ function quoted(text: string): string {
   return `"${text.replaceAll('"', '""')}"`;
 }
 
-/** Reads a value of a field, as `dump --json` prints it; text may stand without quotes. The store checks the rest. */
-export function parseValue(name: string, { type }: Field, text: string): unknown {
-  if (type === 'string') return text;
+/**
+ * Reads a value of a field, as `dump --json` prints it; text stands without quotes, and a moment may be a date. The
+ * store checks the rest.
+ */
+export function parseValue(name: string, field: Field, text: string): unknown {
+  const { type, values, count, unit, nullable } = field;
+  if (nullable === true && text === 'null') return null;
+  if (values !== undefined || type === 'string') return text;
   if (type === 'bytes') {
     if (/^([0-9a-f]{2})*$/i.test(text)) return new Uint8Array(Buffer.from(text, 'hex'));
     throw new UsageError(`${name} must be bytes as hexadecimal digits, not '${text}'`);
@@ -64,7 +69,18 @@ export function parseValue(name: string, { type }: Field, text: string): unknown
     if (text === 'true' || text === 'false') return text === 'true';
     throw new UsageError(`${name} must be true or false, not '${text}'`);
   }
-  return parseNumber(name, type.endsWith('64') && type !== 'float64', text);
+  if (unit === 'ms') return /^-?\d+$/.test(text) ? Number(text) : parseDate(name, text);
+  const isWide = type === 'int64' || type === 'uint64';
+  if (count === undefined) return parseNumber(name, isWide, text);
+  const elements = /^\[(.*)\]$/.exec(text)?.[1];
+  if (elements === undefined) throw new UsageError(`${name} must be an array such as [1,2], not '${text}'`);
+  return elements.split(',').map((element) => parseNumber(name, isWide, element.trim()));
+}
+
+function parseDate(name: string, text: string): number {
+  const moment = Date.parse(text);
+  if (!Number.isNaN(moment)) return moment;
+  throw new UsageError(`${name} must be milliseconds since 1970 or a date such as 2026-01-31T12:00:00Z, not '${text}'`);
 }
 
 function parseNumber(name: string, isWide: boolean, text: string): number | bigint {
