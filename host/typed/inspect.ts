@@ -10,7 +10,7 @@ import type { Storage } from '../io/storage.ts';
 import { hasChecksums, type FormatName } from './header.ts';
 import { layoutOf, orderedHash, sortedHash } from './layout.ts';
 import type { Schema } from './schema.ts';
-import { openTypedFile } from './typed-file.ts';
+import { openTypedFile } from './open.ts';
 
 const MAGIC_BYTES = 8;
 

@@ -22,7 +22,8 @@ import { Row } from './row.ts';
 import type { Fields, RecordOf, Schema } from './schema.ts';
 import { differences, schemaMismatch } from './schema-text.ts';
 import { Texts } from './text.ts';
-import { formatNamed, openTypedFile, openUnlocked, type TypedFile } from './typed-file.ts';
+import { formatNamed, openTypedFile, openUnlocked } from './open.ts';
+import type { TypedFile } from './typed-file.ts';
 
 /** Options of `TypedStore.migrate`. */
 export interface MigrateOptions<F extends Fields = Fields> {

@@ -11,7 +11,8 @@ import type { Storage } from '../../host/io/storage.ts';
 import { realStorage } from '../../host/io/real-storage.ts';
 import { layoutOf, type Layout } from '../../host/typed/layout.ts';
 import { defineSchema, f64, str, u64, type Schema } from '../../host/typed/schema.ts';
-import { openTypedFile, type TypedFile, type TypedFileOptions } from '../../host/typed/typed-file.ts';
+import { openTypedFile } from '../../host/typed/open.ts';
+import type { TypedFile, TypedFileOptions } from '../../host/typed/typed-file.ts';
 import { logFixture, type DiskKind, type LogFixture } from './log-fixture.ts';
 import type { DiskOptions } from './simulated-medium.ts';
 

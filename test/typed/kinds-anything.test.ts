@@ -11,7 +11,7 @@ import { realStorage } from '../../host/io/real-storage.ts';
 import type { FieldAccessor } from '../../host/typed/access.ts';
 import { hasKinds, layoutOf, orderedHash } from '../../host/typed/layout.ts';
 import { differences } from '../../host/typed/schema-text.ts';
-import { openTypedFile } from '../../host/typed/typed-file.ts';
+import { openTypedFile } from '../../host/typed/open.ts';
 import type { TypedStore } from '../../host/typed/typed-store.ts';
 import { anything, type Step } from '../support/typed-kinds.ts';
 import { TypedStores } from '../support/typed-stores.ts';
