@@ -6,9 +6,9 @@ import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RecordLog } from '../../host/index.ts';
 import { Journal } from '../support/journal.ts';
-import { LAB, pause, start, temporary } from '../support/processes.ts';
+import { LAB, pause, start, temporary, untilStopped } from '../support/processes.ts';
 import { Random, seedFromEnvironment } from '../support/random.ts';
-import { type Child, LINUX, until } from '../support/real-storage.ts';
+import type { Child } from '../support/real-storage.ts';
 import { newTally, scaled } from '../support/tally.ts';
 
 const SEED = seedFromEnvironment() ?? 20240608;
@@ -25,12 +25,6 @@ afterEach(() => {
   victim.process.kill('SIGKILL');
   place.remove();
 });
-
-/** Whether a process stands still; elsewhere than on Linux that cannot be seen, and it is given a moment. */
-async function untilStopped(pid: number): Promise<void> {
-  if (!LINUX) return pause(20);
-  await until(() => /^\d+ \(.*\) T/.test(readFileSync(`/proc/${pid}/stat`, 'latin1')));
-}
 
 /** What a journal that is still being written holds so far; only the lines that were not read before. */
 class Notes {

@@ -2,10 +2,10 @@
  * Starting the children of the process tests, which run the built package as a user's program would.
  */
 import { fork, type ForkOptions, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Child } from './real-storage.ts';
+import { Child, LINUX, until } from './real-storage.ts';
 import { ROOT } from './repository.ts';
 import { laboratoryFactor } from './tally.ts';
 
@@ -57,6 +57,12 @@ export function listing(directory: string): string[] {
 /** Resolves after some milliseconds: for moments that are random anyway. */
 export function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+/** Whether a process stands still after SIGSTOP; elsewhere than on Linux that cannot be seen, and it is given a moment. */
+export async function untilStopped(pid: number): Promise<void> {
+  if (!LINUX) return pause(20);
+  await until(() => /^\d+ \(.*\) T/.test(readFileSync(`/proc/${pid}/stat`, 'latin1')));
 }
 
 /** Says on the console why a test does not run here. */

@@ -12,7 +12,8 @@ import { integers } from './records.mjs';
 import { coreOf, groupOf, GROUPS, HOT, isOneState, now, Sample, seqOfRatio, seqOfText, wrongIn } from './typed-samples.mjs';
 
 const [path, seed, rest, writers, rowOffset, corePath] = process.argv.slice(2);
-const READS = 300;
+const READS = 100;
+const WRONG_MAX = 20_000;
 const below = integers(Number(seed));
 const core = coreOf(corePath) ?? Core.shared();
 const store = TypedStore.openSync(path, Sample, { readOnly: true, core });
@@ -36,8 +37,8 @@ function follow(index, ratio, complain) {
 function readRows(index, complain) {
   for (let i = 0; i < 200; i++) {
     if (view.readRow(index) !== 0) return void store.get(index);
-    if (!isOneState(core, Number(rowOffset))) complain(index, `record ${index}: a row that is torn`);
     seen.rows++;
+    if (!isOneState(core, Number(rowOffset))) return complain(index, `record ${index}: a row that is torn`);
   }
 }
 
@@ -81,7 +82,9 @@ function read(way, index) {
   }
   const to = now();
   seen.slowest = Math.max(seen.slowest, to - from);
-  for (const [at, what] of found) if (seen.wrong.length < 200) seen.wrong.push({ index: at, what, from, to });
+  for (const [at, what] of found) {
+    if (seen.wrong.length < WRONG_MAX) seen.wrong.push({ index: at, what, from, to });
+  }
   return { code, took: to - from };
 }
 

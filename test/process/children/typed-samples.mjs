@@ -60,7 +60,9 @@ export const bornOf = (index) => {
  * first and its last field say: cheap enough to look at millions of rows.
  */
 export function isOneState({ memory }, rowOffset) {
-  return memory.unsigned[(rowOffset + 8) / 4] === -memory.doubles[(rowOffset + SAMPLE_STRIDE - 8) / 8];
+  const at = (rowOffset + 8) / 4;
+  const seq = memory.unsigned[at] + memory.unsigned[at + 1] * 0x100000000;
+  return seq === -memory.doubles[(rowOffset + SAMPLE_STRIDE - 8) / 8];
 }
 
 /** What `update` changes in a record of the group `part`. */
@@ -81,29 +83,42 @@ export function seqOfText(text) {
 /** Returns what the record should be, as far as its own fields say, or undefined where they say nothing sensible. */
 function expectedOf(index, record) {
   switch (groupOf(index)) {
-    case 'row': return rowOf(index, record.seq);
-    case 'whole': return sampleOf(record.seq);
-    case 'part': return { ...bornOf(index), ...partOf(record.seq) };
     case 'single': {
       const [ratio, text] = [seqOfRatio(record.ratio), seqOfText(record.text)];
       return { ...bornOf(index), ratio: ratioOf(ratio), text: textOf(text) };
     }
-    default: return { ...bornOf(index), a: record.a, b: record.b };
+    case 'counters': return { ...bornOf(index), a: record.a, b: record.b };
+    default: return stateOf(index, record.seq);
   }
 }
 
-/** Says what is wrong with a record; undefined where it is one state. */
+/** A state that a record may be in, of a number. */
+export function stateOf(index, seq) {
+  switch (groupOf(index)) {
+    case 'row': return rowOf(index, seq);
+    case 'whole': return sampleOf(seq);
+    case 'part': return { ...bornOf(index), ...partOf(seq) };
+    case 'single': return { ...bornOf(index), ratio: ratioOf(seq), text: textOf(seq) };
+    default: return bornOf(index);
+  }
+}
+
+const namesOfOthers = (record, expected) => (
+  Object.keys(expected).filter((name) => !Object.is(record[name], expected[name])));
+
+/** Says what is wrong with a record; undefined where it is one state: what it was appended as, or a later one. */
 export function wrongIn(index, record) {
-  const expected = expectedOf(index, record);
-  const names = Object.keys(expected).filter((name) => !Object.is(record[name], expected[name]));
-  return names.length === 0 ? undefined : `record ${index} (${groupOf(index)}): ${names.join()} of ${JSON.stringify(record)}`;
+  const names = namesOfOthers(record, expectedOf(index, record));
+  if (names.length === 0 || namesOfOthers(record, sampleOf(record.seq)).length === 0) return undefined;
+  return `record ${index} (${groupOf(index)}): ${names.join()} of ${JSON.stringify(record)}`;
 }
 
 /** A core that is compiled with a bug, for a module's path; undefined for none. */
 export function coreOf(path) {
   if (path === undefined || path === '') return undefined;
   const core = new Core({ variant: 'simd', memoryBytes: 1 << 30 });
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(path)), { env: { memory: core.memory.memory } });
+  const module = new WebAssembly.Module(readFileSync(path));
+  const instance = new WebAssembly.Instance(module, { env: { memory: core.memory.memory } });
   instance.exports.init();
   return Object.assign(core, { exports: instance.exports });
 }
