@@ -1,11 +1,11 @@
 /**
- * Writers of a typed store that are killed in the middle of writes, a hundred times, beside two readers that read on all
- * the time. Each record has 80 bytes of fields that are functions of one number, so that any mix of two states is seen.
+ * Writers of a typed store that are killed in the middle of writes, a hundred times, beside two readers that read on
+ * all the time. Each record has 80 bytes of fields that are functions of one number, so that any mix is seen.
  *
- * - A read ends, with one state of a record or with ERR_VARVE_CONTENTION; it never hangs, and never gives a torn record.
+ * - A read ends, with one state of a record or with ERR_VARVE_CONTENTION; it never hangs, and gives no torn record.
  * - Opening for writing names exactly the records whose stamps the dead writer has left odd; all others hold.
- * - From then until it is written to, a record that was named may be read, and is what the dead writer has left: readers
- *   cannot know. What they saw torn must lie between the moments at which it was named and mended.
+ * - From then until it is written to, a record that was named may be read, and is what the dead writer has left:
+ *   readers cannot know. What they saw torn must lie between the moments at which it was named and mended.
  *
  * Some writers are killed wherever they are; some are stopped until one stands in the middle of a write, and killed
  * there; some write half of a record themselves and wait to be killed.

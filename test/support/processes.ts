@@ -59,7 +59,7 @@ export function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-/** Whether a process stands still after SIGSTOP; elsewhere than on Linux that cannot be seen, and it is given a moment. */
+/** Resolves when a process stands still after SIGSTOP; where that cannot be seen, it is given a moment. */
 export async function untilStopped(pid: number): Promise<void> {
   if (!LINUX) return pause(20);
   await until(() => /^\d+ \(.*\) T/.test(readFileSync(`/proc/${pid}/stat`, 'latin1')));

@@ -1,7 +1,7 @@
 /**
  * How the records of each group of samples are written, by whichever child writes them.
  */
-import { groupOf, partOf, ratioOf, rowOf, SAMPLE_STRIDE, sampleOf, textOf } from './typed-samples.mjs';
+import { partOf, ratioOf, rowOf, SAMPLE_STRIDE, sampleOf, textOf } from './typed-samples.mjs';
 
 /** Rows that a record of the group `row` is replaced by, one after the other. */
 export const ROWS = 500;
@@ -43,5 +43,4 @@ export function writeHalf(store, core, index, seq) {
   core.exports.storeWord(at, core.exports.loadWord(at) + 1);
   core.exports.storeWord(at + 8, seq);
   core.memory.doubles[(at + 16) / 8] = ratioOf(seq);
-  return groupOf(index);
 }
