@@ -39,7 +39,7 @@ async function begin(path: string, { format, writers }: Way, before?: string): P
   expect(await child.told()).toBe('ready');
 }
 
-/** Does steps that must give these results, and leave no file lying around and no room that the header does not know. */
+/** Does steps that must give these results, and leave no file lying around and no bytes that nobody knows of. */
 async function steps(way: Way, expected: readonly (readonly [name: string, result: unknown])[]): Promise<Answer> {
   let answer: Answer | undefined;
   for (const [name, result] of expected) {

@@ -1,6 +1,6 @@
 /**
- * The format "mmfg-1" written down once more, from its description alone: whether bytes are a valid file of mmapforge, as
- * it leaves one that is closed. Nothing of varve is used: neither its layout nor its hash, nor any offset of its own.
+ * The format "mmfg-1" written down once more, from its description alone: whether bytes are a valid file of mmapforge,
+ * as it leaves one that is closed. Nothing of varve is used: neither its layout nor its hash, nor any of its offsets.
  */
 import { createHash } from 'node:crypto';
 
@@ -76,7 +76,13 @@ function valueOf(bytes: Buffer, at: number, { name, type, max }: MmfgField, wron
 }
 
 /** What is wrong with a file, and what it says as far as that can be told. */
-export function checkMmfg(bytes: Buffer, fields: readonly MmfgField[], version: number): { wrong: string[]; file: MmfgFile } {
+export interface MmfgVerdict {
+  readonly wrong: string[];
+  readonly file: MmfgFile;
+}
+
+/** Judges the bytes of a file. */
+export function checkMmfg(bytes: Buffer, fields: readonly MmfgField[], version: number): MmfgVerdict {
   const wrong: string[] = [];
   const same = (what: string, actual: unknown, expected: unknown): void => {
     if (actual !== expected) wrong.push(`${what} is ${actual}, not ${expected}`);
