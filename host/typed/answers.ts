@@ -121,7 +121,10 @@ export class Answers {
   }
 }
 
-function unexplained({ path }: TypedFile, index: number, status: number): VarveError {
+function unexplained(file: TypedFile, index: number, status: number): VarveError {
+  // Damage to the header from outside, while the store is open, is no bug.
+  file.requireSane();
+  const { path } = file;
   return new VarveError('ERR_VARVE_INTERNAL',
     `record ${index} of ${path} could not be reached (status ${status}); this is a bug, please report it`,
     { path, index, status });

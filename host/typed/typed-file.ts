@@ -247,8 +247,16 @@ export class TypedFile {
     this.view.moveTo(this.visible());
   }
 
+  /** Throws where the live words of the header are damaged: ERR_VARVE_CORRUPT. */
+  requireSane(): void {
+    this.checkedCapacity();
+  }
+
   /** Makes room for one more record and shows its place: what to do when an append finds the mapped part full. */
   makeRoom(): void {
+    this.requireWritable();
+    // A count that is damaged may never have room.
+    this.requireSane();
     this.grow(this.count + 1);
     this.moveTo(this.count);
   }
