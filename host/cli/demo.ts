@@ -1,7 +1,8 @@
 /**
  * `varve demo`: the main job on real input. It appends every record of a data set to a log, syncs, closes, opens again,
- * scans and checks all of it, reads at random, and prints what it did, how fast, and where the files are. Whatever it
- * reads is compared with the input: a wrong byte ends it with exit code 3.
+ * scans and checks all of it, reads at random, does the like with typed records (demo-typed.ts), and prints what it
+ * did, how fast, and where the files are. Whatever it reads is compared with the input: a wrong byte ends it with exit
+ * code 3.
  */
 import type { Command } from 'commander';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
@@ -10,6 +11,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { Core, RecordLog } from '../index.ts';
 import { declare, type Context, type Run } from './context.ts';
+import { Mismatch, randomFrom, timed, type Step } from './demo-steps.ts';
+import { demoTyped, flightsOf, type TypedResult } from './demo-typed.ts';
 import { Exit, UsageError } from './exit.ts';
 import { bold, count, facts, good, plural, rate, size, sizeExact, table, throughput, time } from './format.ts';
 import { integerFrom } from './parse.ts';
@@ -23,6 +26,8 @@ interface Options {
   readonly json?: true;
 }
 
+/** The typed records, beside the segments of the log. */
+const TYPED_FILE = 'flights.varve';
 const DATA_SET = 'flights-200k.json';
 const READS_DEFAULT = 100_000;
 
@@ -30,8 +35,9 @@ export function declareDemo(program: Command, run: Run): void {
   declare(program, {
     usage: 'demo',
     summary: 'append, scan, check and read 200,000 real records, and say how fast',
-    description: 'The records are those of vega-datasets\' flights-200k.json. The files stay where they are said to be, '
-      + 'so that they can be looked at.',
+    description: 'The records are those of vega-datasets\' flights-200k.json: first in a log, then as typed records that a '
+      + 'second process reads while they are written. The files stay where they are said to be, so that they can be '
+      + 'looked at.',
     examples: ['varve demo', 'varve demo --input events.ndjson --dir ./events-log', 'varve demo --no-keep'],
   })
     .option('--dir <dir>', 'where the log is made; must not hold one (default: a new temporary directory)')
@@ -43,16 +49,6 @@ export function declareDemo(program: Command, run: Run): void {
     .option('--json', 'print one JSON object, schema varve.demo.v1')
     .action((options: Options) => run((context) => demo(context, options)));
 }
-
-/** One step: what was done, to how many records and bytes, in how many seconds. */
-interface Step {
-  readonly step: string;
-  readonly records: number;
-  readonly bytes: number;
-  readonly seconds: number;
-}
-
-class Mismatch extends Error {}
 
 async function demo(context: Context, options: Options): Promise<Exit> {
   const input = inputPath(options);
@@ -68,7 +64,9 @@ async function demo(context: Context, options: Options): Promise<Exit> {
   try {
     await write(steps, directory, texts);
     await verify(steps, directory, texts, options);
-    await report(context, options, { input, directory, texts, steps });
+    const flights = flightsOf(texts);
+    const typed = flights && await demoTyped(steps, join(directory, TYPED_FILE), flights, options);
+    await report(context, options, { input, directory, texts, steps, typed });
     return Exit.Ok;
   } catch (error) {
     if (!(error instanceof Mismatch)) throw error;
@@ -110,16 +108,6 @@ function readRecords(path: string): string[] {
   } catch (error) {
     throw new UsageError(`${path} is neither a JSON array nor one JSON value a line: ${(error as Error).message}`);
   }
-}
-
-async function timed<T>(
-  steps: Step[], step: string, run: () => { value: T; records: number; bytes: number }
-    | Promise<{ value: T; records: number; bytes: number }>,
-): Promise<T> {
-  const begun = performance.now();
-  const { value, records, bytes } = await run();
-  steps.push({ step, records, bytes, seconds: (performance.now() - begun) / 1000 });
-  return value;
 }
 
 async function write(steps: Step[], directory: string, texts: readonly string[]): Promise<void> {
@@ -182,34 +170,25 @@ function compare(actual: number, lsn: number, payload: Uint8Array, texts: readon
   if (actual !== lsn || text !== texts[lsn - 1]) throw new Mismatch(`record ${lsn} is not what was appended`);
 }
 
-/** Numbers in [0, 1): mulberry32, the same for the same seed everywhere. */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
-}
-
 interface Result {
   readonly input: string;
   readonly directory: string;
   readonly texts: readonly string[];
   readonly steps: readonly Step[];
+  /** Where the records are flights. */
+  readonly typed: TypedResult | undefined;
 }
 
 async function report({ out }: Context, options: Options, result: Result): Promise<void> {
-  const { input, directory, texts, steps } = result;
+  const { input, directory, texts, steps, typed } = result;
   const files = readdirSync(directory).map((name) => ({ name, bytes: statSync(join(directory, name)).size }));
   const fileBytes = files.reduce((sum, file) => sum + file.bytes, 0);
   const peakRssBytes = process.resourceUsage().maxRSS * 1024;
   const { variant } = Core.shared();
   if (options.json === true) {
     await out.json({
-      schema: 'varve.demo.v1', input, directory, kept: options.keep, records: texts.length, steps, files, peakRssBytes,
-      core: variant, node: process.version, platform: `${process.platform}-${process.arch}`,
+      schema: 'varve.demo.v1', input, directory, kept: options.keep, records: texts.length, steps, typed: typed ?? null, files,
+      peakRssBytes, core: variant, node: process.version, platform: `${process.platform}-${process.arch}`,
     });
     return;
   }
@@ -223,6 +202,10 @@ async function report({ out }: Context, options: Options, result: Result): Promi
   const command = started.endsWith('.js') ? `node ${relative('', started)}` : 'varve';
   await out.line(facts([
     ['result', good('every record was read back as it was appended')],
+    ...(typed === undefined ? [] : [
+      ['live', `the second process found more records ${count(typed.steps)} times, and the last one `
+        + `${typed.behindMs.toFixed(1)} ms after it was appended`],
+    ] as const),
     ['files', `${options.keep ? directory : `${directory} (removed)`}: ${plural(files.length, 'file')}, ${sizeExact(fileBytes)}`],
     ['memory', `${size(peakRssBytes)} at most, the data set and its texts included`],
     ['core', `${variant}, Node.js ${process.version}, ${process.platform}-${process.arch}`],

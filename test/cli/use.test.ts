@@ -4,7 +4,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { RecordLog } from '../../host/index.ts';
+import { RecordLog, TypedStore } from '../../host/index.ts';
+import { defineSchema, f64, i32, u32 } from '../../host/schema.ts';
 import { ROOT } from '../support/repository.ts';
 import { makeLog, varve, varveJson } from '../support/cli.ts';
 import { Scratch } from '../support/dwal.ts';
@@ -96,9 +97,39 @@ describe.concurrent('varve demo', () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/│ append, one by one +│ 200,000 │ /);
     expect(stdout).toMatch(/│ read by random LSN +│ 100,000 │ /);
+    for (const step of ['append, one by one', 'read by a second process meanwhile', 'sync to the disk']) {
+      expect(stdout).toMatch(new RegExp(`│ typed: ${step} +│ 200,000 │ `));
+    }
+    expect(stdout).toMatch(/│ typed: sum of each column +│ 600,000 │ /);
+    expect(stdout).toMatch(/│ typed: read by random index +│ 100,000 │ /);
     expect(stdout).toContain('every record was read back as it was appended');
+    expect(stdout).toMatch(/live +the second process found more records [1-9][\d,]* times, and the last one [\d.]+ ms after/);
     const [, directory] = /files +(\S+) \(removed\)/.exec(stdout)!;
     expect(existsSync(directory!)).toBe(false);
+  });
+
+  it('writes flights as typed records, of which a second process has read every one', async () => {
+    const flights = Array.from({ length: 5000 }, (_, at) => ({ delay: at % 90 - 30, distance: at, time: at / 256 }));
+    const input = join(scratch.directory({ 'flights.json': JSON.stringify(flights) }), 'flights.json');
+    const directory = scratch.path();
+    const { code, json } = await varveJson(['demo', '--input', input, '--dir', directory, '--reads', '50']);
+    expect(code).toBe(0);
+    const [report] = json as [{ typed: { steps: number }; steps: { step: string; records: number }[] }];
+    expect(report.typed).toMatchObject({ records: 5000, distance: 5000 * 4999 / 2 });
+    expect(report.typed.steps).toBeGreaterThan(0);
+    expect(report.steps.filter(({ step }) => step.startsWith('typed: ')).map(({ records }) => records))
+      .toEqual([5000, 5000, 5000, 15_000, 50]);
+    const Flight = defineSchema('Flight', { fields: { delay: i32, distance: u32, time: f64 } });
+    const store = await TypedStore.open(join(directory, 'flights.varve'), Flight, { readOnly: true });
+    expect([...store]).toEqual(flights);
+    await store.close();
+  });
+
+  it('has no typed part where the records are no flights, and no command for its second process in the help', async () => {
+    const input = join(scratch.directory({ 'in.json': '[{"delay":1,"distance":2,"time":3},{"delay":1.5}]' }), 'in.json');
+    const { code, json } = await varveJson(['demo', '--input', input, '--dir', scratch.path()]);
+    expect({ code, typed: (json[0] as { typed: unknown }).typed }).toEqual({ code: 0, typed: null });
+    expect((await varve(['--help'])).stdout).not.toContain('demo-reader');
   });
 
   it('refuses a missing input, one that is no JSON, and a directory that is not empty', async () => {
