@@ -7,7 +7,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import { TypedStore } from '../index.ts';
-import { defineSchema, f64, i32, u32 } from '../schema.ts';
+import { defineSchema, f64, i32, u32 } from '../typed/schema.ts';
 import type { Run } from './context.ts';
 import { Mismatch, randomFrom, timed, type Step } from './demo-steps.ts';
 import { Exit } from './exit.ts';

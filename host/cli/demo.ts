@@ -12,7 +12,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { Core, RecordLog } from '../index.ts';
 import { declare, type Context, type Run } from './context.ts';
 import { Mismatch, randomFrom, timed, type Step } from './demo-steps.ts';
-import { demoTyped, flightsOf, type TypedResult } from './demo-typed.ts';
+import { declareDemoReader, demoTyped, flightsOf, type TypedResult } from './demo-typed.ts';
 import { Exit, UsageError } from './exit.ts';
 import { bold, count, facts, good, plural, rate, size, sizeExact, table, throughput, time } from './format.ts';
 import { integerFrom } from './parse.ts';
@@ -48,6 +48,7 @@ export function declareDemo(program: Command, run: Run): void {
     .option('--no-keep', 'remove the files at the end')
     .option('--json', 'print one JSON object, schema varve.demo.v1')
     .action((options: Options) => run((context) => demo(context, options)));
+  declareDemoReader(program, run);
 }
 
 async function demo(context: Context, options: Options): Promise<Exit> {
