@@ -28,10 +28,16 @@ export function stampOf(at: usize): u64 {
   return atomic.load<u64>(at);
 }
 
+/** Whether nobody has taken the record since `stamp`, which was even. Order: after all fields were loaded. */
+@inline
+export function isUnchanged(at: usize, stamp: u64): bool {
+  return isDefined(CANARY_STABLE) || atomic.load<u64>(at) == stamp;
+}
+
 /** Whether what was read since `stamp` is one state of the record. Order: after all fields were loaded. */
 @inline
 export function isStable(at: usize, stamp: u64): bool {
-  return (stamp & 1) == 0 && (isDefined(CANARY_STABLE) || atomic.load<u64>(at) == stamp);
+  return (stamp & 1) == 0 && isUnchanged(at, stamp);
 }
 
 /**

@@ -36,8 +36,9 @@ interface Race {
 
 const SEED = seedFromEnvironment() ?? 20240611;
 const RACE_MS = scaled(2500);
-const CANARY_MS = 700;
-const CANARY_ROUNDS = 8;
+/** How long a race with a bug lasts, and how many there may be: on a machine that has much else to do, more than one. */
+const CANARY_MS = 1000;
+const CANARY_ROUNDS = 20;
 const RECORDS = 256;
 /** Longer than any read may take, also on a machine that has much else to do. */
 const READ_MS_MAX = 5000;
@@ -111,7 +112,7 @@ function leftWrong(path: string, done: readonly Done[]): string[] {
   return wrong;
 }
 
-describe('records of 80 bytes, written at full speed,', { timeout: 60_000 * LAB }, () => {
+describe('records of 80 bytes, written at full speed,', { timeout: 120_000 * LAB }, () => {
   it.each([
     { name: 'one writer and three readers', writers: ['ab'], readers: 3 },
     { name: 'two writers and two readers', writers: ['a', 'b'], readers: 2 },
@@ -121,17 +122,17 @@ describe('records of 80 bytes, written at full speed,', { timeout: 60_000 * LAB 
       expect(each.wrong, `VARVE_SEED=${SEED}`).toEqual([]);
       expect(each.slowest).toBeLessThan(READ_MS_MAX);
       // Had the readers stood still, or seen nothing change, there would have been no race.
-      expect(Math.min(each.records, each.fields, each.columns)).toBeGreaterThan(1000);
+      expect(Math.min(each.records, each.fields, each.columns)).toBeGreaterThan(200);
       expect(each.rows).toBeGreaterThan(100_000);
-      expect(each.changed).toBeGreaterThan(1000);
+      expect(each.changed).toBeGreaterThan(200);
       for (const name of ['rows', 'records', 'fields', 'columns', 'changed', 'contended'] as const) tally.add(name, each[name]);
     }
     for (const { writes, rows, lost, wrong, counters } of done) {
       expect({ lost, wrong }).toEqual({ lost: 0, wrong: [] });
-      expect(writes).toBeGreaterThan(1000);
+      expect(writes).toBeGreaterThan(200);
       expect(rows).toBeGreaterThan(100_000);
       tally.add('writes', writes + rows);
-      for (const { counts } of counters) expect(counts.reduce((sum, count) => sum + count)).toBeGreaterThan(100);
+      for (const { counts } of counters) expect(counts.reduce((sum, count) => sum + count)).toBeGreaterThan(20);
     }
     // Each counter is what its writer has made it, whatever the others did to the same records.
     expect(leftWrong(path, done)).toEqual([]);

@@ -13,6 +13,8 @@ import { coreOf, groupOf, GROUPS, HOT, isOneState, now, Sample, seqOfRatio, seqO
 
 const [path, seed, rest, writers, rowOffset, corePath] = process.argv.slice(2);
 const READS = 100;
+/** Rows that are looked at for each read of another kind: as many as make up most of the time. */
+const ROWS = 1000;
 const WRONG_MAX = 20_000;
 const below = integers(Number(seed));
 const core = coreOf(corePath) ?? Core.shared();
@@ -35,7 +37,7 @@ function follow(index, ratio, complain) {
 
 /** Reads rows only to look whether they are torn: most of the time goes into the copying itself. */
 function readRows(index, complain) {
-  for (let i = 0; i < 200; i++) {
+  for (let i = 0; i < ROWS; i++) {
     if (view.readRow(index) !== 0) return void store.get(index);
     seen.rows++;
     if (!isOneState(core, Number(rowOffset))) return complain(index, `record ${index}: a row that is torn`);
