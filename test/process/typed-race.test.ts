@@ -36,7 +36,7 @@ interface Race {
 
 const SEED = seedFromEnvironment() ?? 20240611;
 const RACE_MS = scaled(2500);
-/** How long a race with a bug lasts, and how many there may be: on a machine that has much else to do, more than one. */
+/** How long a race with a bug lasts, and how many there may be: more than one where the machine has much else to do. */
 const CANARY_MS = 1000;
 const CANARY_ROUNDS = 20;
 const RECORDS = 256;
