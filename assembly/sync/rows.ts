@@ -6,7 +6,7 @@ import { SEQLOCK_SPINS_MAX } from '../abi/field';
 import { Status } from '../abi/status';
 import { TypedView, WriteMode } from '../layout/typed';
 import { isWhole, sealRecord, sealRow } from './checksum';
-import { isWakeDue, put, recordAt, release, stampOf, take } from './seqlock';
+import { isUnchanged, isWakeDue, put, recordAt, release, stampOf, take } from './seqlock';
 
 /** Copies the record at `at` to a row. Returns `Ok`, `Contention` or `BadCrc`. */
 @inline
@@ -17,7 +17,7 @@ export function copyRow(view: TypedView, at: usize, row: usize): Status {
     // Copying a long record would only lengthen the wait.
     if ((stamp & 1) != 0) continue;
     for (let offset: usize = 8; offset < stride; offset += 8) store<u64>(row + offset, atomic.load<u64>(at + offset));
-    if (stampOf(at) == stamp) return view.checksumAt == 0 || isWhole(view, row) ? Status.Ok : Status.BadCrc;
+    if (isUnchanged(at, stamp)) return view.checksumAt == 0 || isWhole(view, row) ? Status.Ok : Status.BadCrc;
   }
   return Status.Contention;
 }
