@@ -80,7 +80,7 @@ function read(way, index) {
   } catch (error) {
     ({ code } = error);
     if (code === 'ERR_VARVE_CONTENTION') seen.contended++;
-    else found.push([index, String(error.stack)]);
+    else found.push([error.details?.index ?? index, code === 'ERR_VARVE_CORRUPT' ? code : String(error.stack)]);
   }
   const to = now();
   seen.slowest = Math.max(seen.slowest, to - from);

@@ -15,7 +15,7 @@ import { defineSchema, f64, str, u32, u64 } from '../../../dist/esm/schema.js';
 export const Sample = defineSchema('Sample', { fields: {
   seq: u64.number, ratio: f64, a: u32, b: u32, text: str(36), check: u64.number, tail: f64,
 } });
-/** Bytes of a record: the stamp and 80 more. */
+/** Bytes of a record: the stamp and 80 more; a checksum would follow. */
 export const SAMPLE_STRIDE = 88;
 
 /** Records from the first on that are written again and again; the others stay as they were born. */

@@ -29,7 +29,7 @@ const wrong = [];
 let mixed = 0;
 for (let index = 0; index < store.length; index++) {
   if (torn.includes(index)) {
-    if (wrongIn(index, store.get(index)) !== undefined) mixed++;
+    if (codeOf(() => wrongIn(index, store.get(index))) !== undefined) mixed++;
     store.set(index, stateOf(index, ++seq));
     continue;
   }

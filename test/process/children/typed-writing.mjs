@@ -38,8 +38,8 @@ export function meansOf(store, core, rowOffset) {
  * that record meanwhile.
  */
 export function writeHalf(store, core, index, seq) {
-  const { window } = store.file;
-  const at = window.base + (index - window.first) * SAMPLE_STRIDE;
+  const { window, layout } = store.file;
+  const at = window.base + (index - window.first) * layout.stride;
   core.exports.storeWord(at, core.exports.loadWord(at) + 1);
   core.exports.storeWord(at + 8, seq);
   core.memory.doubles[(at + 16) / 8] = ratioOf(seq);
