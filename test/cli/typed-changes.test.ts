@@ -180,6 +180,41 @@ describe('varve migrate', () => {
     writer.closeSync();
   });
 
+  it('takes the schema from an annotated interface', async () => {
+    const source = stores.file('types.ts');
+    writeFileSync(source, `
+      import type { bool, Bytes, f32, f64, FixedArray, i64, Str, Timestamp, u64 } from 'varve/schema';
+      /** @varve version=3 */
+      export interface Tick {
+        symbol: Str<12>; price: f64; volume: u64; delta: i64; ok: bool; raw: Bytes<4>;
+        side: 'buy' | 'sell'; at: Timestamp; fee: f32 | null; note: Str<3> | null; path: FixedArray<f64, 2>;
+      }
+      /** @varve version=1 */
+      export interface Other { price: f64 }
+    `);
+    const path = make(2);
+    const several = await varve(['migrate', path, source]);
+    expect(several).toMatchObject({ code: 1, stderr: expect.stringContaining('several records: Tick, Other') });
+    expect(await varve(['migrate', path, `${source}:None`]))
+      .toMatchObject({ code: 1, stderr: expect.stringContaining('no annotated interface None') });
+    expect(await varve(['migrate', path, source, '--interface', 'Other']))
+      .toMatchObject({ code: 1, stderr: expect.stringContaining('ERR_VARVE_SCHEMA_MISMATCH') });
+    const done = await varve(['migrate', path, source, '--interface', 'Tick', '--default', 'side=sell',
+      '--default', 'at=2026-01-31T12:00:00Z', '--default', 'note=null', '--default', 'path=[1, -2.5]']);
+    expect(done).toMatchObject({ code: 0, stderr: '' });
+    const { json } = await varveJson(['dump', path]);
+    expect(json).toMatchObject([0, 1].map((at) => ({ record: {
+      symbol: `S${at}`, side: 'sell', at: 1769860800000, fee: null, note: null, path: [1, -2.5],
+    } })));
+    const { stdout } = await varve(['dump', path, '--limit', '1']);
+    expect(stdout).toMatch(/ sell {2}2026-01-31T12:00:00\.000Z +- +- +\[1 -2\.5\]\n/);
+    const csv = await varve(['dump', path, '--limit', '1', '--csv', '--schema', `${source}:Tick`]);
+    expect(csv.stdout).toContain(',sell,1769860800000,,,"[1,-2.5]"\n');
+    writeFileSync(source, 'export interface Tick { }');
+    expect(await varve(['dump', MMFG, '--schema', source]))
+      .toMatchObject({ code: 1, stderr: expect.stringContaining('no interface is annotated') });
+  });
+
   it('migrates mmapforge\'s files, with the schema that they have', async () => {
     const path = stores.file('ticks.mmf');
     copyFileSync(MMFG, path);

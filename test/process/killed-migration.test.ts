@@ -59,7 +59,7 @@ describe('a migration', () => {
     for (let kills = 0; kills < 25 * LAB && version < VERSIONS; kills++) {
       const child = start('typed-migrator', [path, VERSIONS]);
       expect(await child.told()).toBe('begun');
-      await pause(random.integer(400));
+      await pause(random.integer(150));
       child.process.kill('SIGKILL');
       await child.ended;
       const found = versionFound();

@@ -64,7 +64,8 @@ class Mirror {
 
   constructor(store: Store) {
     this.store = store;
-    this.numbers = Array.from(store, ({ one }) => one);
+    this.numbers = [];
+    for (let index = store.first; index < store.length; index++) this.numbers[index] = store.get(index).one;
   }
 
   /** Follows for ever; throws what is wrong. */

@@ -12,7 +12,7 @@ import { ROOT } from './repository.ts';
 const ENTRY = `
   export { Core } from './host/core/core.ts';
   export { realStorage } from './host/io/real-storage.ts';
-  export { openTypedFile } from './host/typed/typed-file.ts';
+  export { openTypedFile } from './host/typed/open.ts';
   export { layoutOf } from './host/typed/layout.ts';
   export { defineSchema, f64, str, u64 } from './host/typed/schema.ts';
   export { SCRATCH_OFFSET } from './host/generated/abi.ts';

@@ -5,7 +5,9 @@
 import { copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { TYPED_WRITER_OFFSET, TypedHeader, TypedWriter } from '../../host/generated/abi.ts';
+import {
+  TYPED_WAKE_OFFSET, TYPED_WRITER_OFFSET, TypedHeader, TypedWriter, WakeGroup,
+} from '../../host/generated/abi.ts';
 import { defineSchema, f64, str, u32 } from '../../host/typed/schema.ts';
 import { TypedStore } from '../../host/typed/typed-store.ts';
 import { hexdump, shownIn } from '../support/hexdump.ts';
@@ -54,7 +56,7 @@ describe('docs/format.md', () => {
     }
   });
 
-  it('shows what is written today, but for the id, the times, the process and their checksums', () => {
+  it('shows what is written today, but for the id, the times, the process, their checksums and wakes', () => {
     const fixture = typed('simulated', 'simd');
     const { core, storage } = fixture.log;
     const store = TypedStore.openSync(fixture.path(), Order,
@@ -64,6 +66,7 @@ describe('docs/format.md', () => {
     store.closeSync();
     const changing = [
       [TypedHeader.crc, 4], [TypedHeader.storeIdLow, 24], [TYPED_WRITER_OFFSET, TypedWriter.BYTES],
+      [TYPED_WAKE_OFFSET, WakeGroup.BYTES],
     ] as const;
     const [made, shown] = [fixture.bytes(), readFileSync(ORDERS)].map((bytes) => {
       for (const [at, length] of changing) bytes.fill(0, at, at + length);

@@ -10,11 +10,12 @@ import { Exit, UsageError } from '../exit.ts';
 import { count, good, plural } from '../format.ts';
 import { startProgress } from '../progress.ts';
 import { requireFormat } from '../typed/open.ts';
-import { readSchema } from '../typed/schema-file.ts';
+import { readSchema, SCHEMA_FILE } from '../typed/schema-file.ts';
 import { parseValue } from '../typed/values.ts';
 
 interface Options {
   readonly schema?: string;
+  readonly interface?: string;
   readonly from?: string;
   readonly default?: readonly string[];
   readonly json?: true;
@@ -29,10 +30,14 @@ export function declareMigrate(program: Command, run: Run): void {
     description: 'Fields may be appended, values of an enum too, text and bytes may get more room. The new file takes '
       + 'the place of the old one in one step; until then it needs as much room once more. Nobody may write meanwhile. '
       + 'Where the file has the schema already, nothing is done.',
-    examples: ['varve migrate ./ticks.varve tick-v2.json --default currency=EUR --default fee=0.5'],
+    examples: [
+      'varve migrate ./ticks.varve src/types.ts --interface Tick --default currency=EUR --default fee=0.5',
+      'varve migrate ./ticks.mmf tick-v2.json --from tick-v1.json',
+    ],
   })
-    .option('--schema <file>', 'the same as [schema]: schema.json')
-    .option('--from <file>', 'the schema that the file has, which one of format mmfg-1 does not keep: schema.json')
+    .option('--schema <file>', `the same as [schema]: ${SCHEMA_FILE}`)
+    .option('--interface <name>', 'which interface of types.ts; needed where it has several')
+    .option('--from <file>', `the schema that the file has, which one of format mmfg-1 does not keep: ${SCHEMA_FILE}`)
     .option('--default <field=value>', 'what an appended field holds in the records that are there; may be given again '
       + '(default: zero, empty, false)', collect)
     .option('--json', 'print one JSON object, schema varve.migrate.v1')
@@ -45,13 +50,13 @@ async function migrate(
 ): Promise<Exit> {
   const file = given ?? options.schema;
   if (file === undefined || (given !== undefined && options.schema !== undefined)) {
-    throw new UsageError('the schema must be given, once', 'varve migrate FILE schema.json');
+    throw new UsageError('the schema must be given, once', 'varve migrate FILE types.ts');
   }
   const format = requireFormat(path);
   if (format === 'mmfg-1' && options.from === undefined) {
-    throw new UsageError(`${path} has format mmfg-1, which does not keep its schema`, 'give it as --from schema.json');
+    throw new UsageError(`${path} has format mmfg-1, which does not keep its schema`, `give it as --from ${SCHEMA_FILE}`);
   }
-  const schema = await readSchema(file);
+  const schema = await readSchema(file, options.interface);
   const from = options.from === undefined ? {} : { from: await readSchema(options.from) };
   const defaults = defaultsOf(schema, options.default ?? []);
   const { size } = statSync(path);

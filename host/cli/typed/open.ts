@@ -8,9 +8,11 @@ import { TypedStore, VarveError } from '../../index.ts';
 import type { FormatName } from '../../typed/header.ts';
 import { formatOf, inspectTyped, type TypedFacts } from '../../typed/inspect.ts';
 import { UsageError } from '../exit.ts';
-import { readSchema } from './schema-file.ts';
+import { readSchema, SCHEMA_FILE } from './schema-file.ts';
 
-export const SCHEMA_OPTION = ['--schema <file>', 'the schema of a typed file of format mmfg-1: schema.json'] as const;
+export const SCHEMA_OPTION = [
+  '--schema <file>', `the schema of a typed file of format mmfg-1: ${SCHEMA_FILE}`,
+] as const;
 
 /** Whether a path leads to a file: logs are directories. What is missing is a log, whose error says so. */
 export function isTypedPath(path: string): boolean {
@@ -36,7 +38,7 @@ export async function factsOf(path: string, schemaFile: string | undefined): Pro
   const format = requireFormat(path);
   const schema = schemaFile === undefined ? undefined : await readSchema(schemaFile);
   if (format === 'mmfg-1' && schema === undefined) {
-    throw new UsageError(`${path} has format mmfg-1, which does not keep its schema`, 'give --schema schema.json');
+    throw new UsageError(`${path} has format mmfg-1, which does not keep its schema`, `give --schema ${SCHEMA_FILE}`);
   }
   return inspectTyped(resolve(path), format, schema);
 }
