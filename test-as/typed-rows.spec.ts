@@ -170,6 +170,20 @@ describe('an append', () => {
     }
   });
 
+  it('of a row waits for a page that is ready, of no row does not', () => {
+    for (let way = 0; way < 4; way++) {
+      ways(way);
+      view.ready = RECORDS + 1;
+      expect(appendRow(view, ROW)).toBe(<i32>NEXT);
+      expect(appendRow(view, ROW)).toBe(Status.Cold);
+      expect(load<u64>(COUNT_AT)).toBe(NEXT + 1);
+      expect(isZero((RECORDS + 1) * STRIDE, ROOM * STRIDE)).toBe(true);
+      expect(appendRow(view, 0)).toBe(<i32>(NEXT + 1));
+      view.ready = ROOM;
+      expect(appendRow(view, ROW)).toBe(<i32>(NEXT + 2));
+    }
+  });
+
   it('gives up where one of many writers has died in an append', () => {
     fresh(WriteMode.Many);
     store<u64>(at(NEXT), 1);

@@ -48,4 +48,6 @@ export const enum Status {
   Inexact = -19,
   /** Nothing was written yet: those who watch the store must be woken after what comes. To be called again. */
   Wake = -20,
+  /** Nothing was written yet: the pages of the next records are to be made ready first. To be called again. */
+  Cold = -21,
 }

@@ -87,6 +87,8 @@ export class TypedView {
   values: u32;
   /** Writes until one answers `Wake`, which is not made then; from 0 on, that is not before 2^32 of them. */
   wakeIn: u32;
+  /** Records from `first` on whose pages are ready to be stored to; others are, but at a price. At most `room`. */
+  ready: u32;
 }
 
 /** How writers take a record. */

@@ -78,7 +78,8 @@ function begin(view: TypedView, at: usize, row: usize): void {
  * Appends a record.
  *
  * @param row its fields; 0 for a record of zeros
- * @returns its index, or `Full` where the mapped range has no room left, `ReadOnly`, `Wake` or `Contention`
+ * @returns its index, or `Full` where the mapped range has no room left, `Cold` where a row would go to a page that is
+ *   not ready, `ReadOnly`, `Wake` or `Contention`
  * Order: the fields, then the count: who sees the count sees the record.
  */
 export function appendRow(view: TypedView, row: usize): i32 {
@@ -88,7 +89,10 @@ export function appendRow(view: TypedView, row: usize): i32 {
   const count = load<u64>(view.countAt);
   // A count that is none, or before the range, is beyond the room too.
   const ordinal = count - view.first;
-  if (ordinal >= view.room) return Status.Full;
+  if (ordinal >= view.ready) {
+    if (ordinal >= view.room) return Status.Full;
+    if (row != 0) return Status.Cold;
+  }
   begin(view, <usize>view.base + <usize>ordinal * view.stride, row);
   put<u64>(view, view.countAt, count + 1);
   view.limit = <u32>ordinal + 1;
@@ -100,7 +104,10 @@ function appendAmongMany(view: TypedView, row: usize): i32 {
   for (let spin: u32 = 0; spin < SEQLOCK_SPINS_MAX; spin++) {
     const count = atomic.load<u64>(view.countAt);
     const ordinal = count - view.first;
-    if (ordinal >= view.room) return Status.Full;
+    if (ordinal >= view.ready) {
+      if (ordinal >= view.room) return Status.Full;
+      if (row != 0) return Status.Cold;
+    }
     const at = <usize>view.base + <usize>ordinal * view.stride;
     const taken = take(view, at);
     if (taken != Status.Ok) return taken;

@@ -35,6 +35,8 @@ export interface MappedRange {
   readonly limit: number;
   /** Records from there on that the mapped range has room for. */
   readonly room: number;
+  /** Records from there on whose pages are ready to be stored to; default all. */
+  readonly ready?: number;
 }
 
 /** What the host knows when it maps records. */
@@ -108,11 +110,12 @@ export class TypedView {
   }
 
   /** Shows another part of the file, or more of it. */
-  moveTo({ base, first, limit, room }: MappedRange): void {
+  moveTo({ base, first, limit, room, ready = room }: MappedRange): void {
     this.put(Layout.base, base);
     this.put(Layout.first, first);
     this.put(Layout.limit, limit);
     this.put(Layout.room, room);
+    this.put(Layout.ready, ready);
   }
 
   /** Gives the slot back. Idempotent. */

@@ -174,6 +174,8 @@ export const Status = {
   Inexact: -19,
   /** Nothing was written yet: those who watch the store must be woken after what comes. To be called again. */
   Wake: -20,
+  /** Nothing was written yet: the pages of the next records are to be made ready first. To be called again. */
+  Cold: -21,
 } as const;
 export type Status = (typeof Status)[keyof typeof Status];
 
@@ -624,8 +626,10 @@ export const TypedView = {
   values: 48,
   /** u32. Writes until one answers `Wake`, which is not made then; from 0 on, that is not before 2^32 of them. */
   wakeIn: 52,
+  /** u32. Records from `first` on whose pages are ready to be stored to; others are, but at a price. At most `room`. */
+  ready: 56,
   /** Bytes of the whole structure. */
-  BYTES: 56,
+  BYTES: 60,
 } as const;
 
 /** How writers take a record. */

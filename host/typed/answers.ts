@@ -67,7 +67,10 @@ export class Answers {
       case Status.OutOfRange: return this.find(index);
       case Status.Full: return file.makeRoom();
       case Status.Contention: return this.wait(index);
-      case Status.Wake: return this.waker?.due();
+      case Status.Cold: return file.makeReady();
+      case Status.Wake:
+        file.noteWrite();
+        return this.waker?.due();
       case Status.ReadOnly:
         file.requireWritable();
         break;

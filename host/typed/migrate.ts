@@ -144,6 +144,7 @@ async function copy(
   const row = new Uint8Array(template.length);
   const { first, count } = old;
   made.startAt(first);
+  const additions = new Answers(made);
   for (let index = first; index < count; index++) {
     if ((index - first) % RUN === 0) {
       onProgress?.(index - first, count - first);
@@ -159,12 +160,11 @@ async function copy(
     }
     for (let at = presence.at; at < presence.at + presence.length; at++) row[at]! |= bytes[ROW_OFFSET + at]!;
     bytes.set(row, ROW_OFFSET);
-    if (made.view.appendRow(true) >= 0) continue;
-    // The window moves on; there is room for all of them.
-    made.moveTo(index);
-    bytes.set(row, ROW_OFFSET);
-    const at = made.view.appendRow(true);
-    if (at < 0) new Answers(made).settle(at, index);
+    for (let at = made.view.appendRow(true); at < 0; at = made.view.appendRow(true)) {
+      // The window moves on, and pages are made ready; there is room for all of them.
+      additions.settle(at, index);
+      bytes.set(row, ROW_OFFSET);
+    }
   }
   onProgress?.(count - first, count - first);
 }

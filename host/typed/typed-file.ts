@@ -44,6 +44,8 @@ export interface TypedFileOptions {
   readonly reservedBytes?: number;
 }
 
+/** Bytes whose pages are made ready at a time. */
+const READY_BYTES = 262144;
 const WHOLE: TypedRecovery = { torn: [], damaged: [], clearedWords: 0 };
 
 /** A lock on the store. */
@@ -75,6 +77,12 @@ export class TypedFile {
   private readonly syncer: Syncer;
   /** Records that are known to have room. */
   private known: number;
+  /** Index of the first record whose page may not be ready to be stored to. */
+  private ready = 0;
+  /** Whether whoever wrote last has closed it, and nothing had to be mended. */
+  private foundClean = false;
+  /** Whether there may be something to sync when it is closed. */
+  private mayHaveWritten = true;
   private state: 'open' | 'poisoned' | 'closed' = 'open';
   private poison: unknown;
 
@@ -165,13 +173,15 @@ export class TypedFile {
     const { stride } = this.layout;
     const length = this.recordsOffset + this.known * stride;
     // What lies behind belongs to no record, so that nobody has ever looked at it.
-    if (this.file.size() > length) this.file.truncate(length);
+    const isLonger = this.file.size() > length;
+    if (isLonger) this.file.truncate(length);
     const { writer, count } = this.live;
     const wasClosed = writer?.open === false;
     const { checksumAt } = this.layout;
     const recovery = recoverRecords(core, this.window, {
       stride, count, capacity: this.known, ring: this.isRing, checksumAt: wasClosed ? 0 : checksumAt,
     });
+    this.foundClean = wasClosed && !isLonger && recovery.torn.length === 0 && recovery.clearedWords === 0;
     const epoch = (writer?.epoch ?? 0) + 1;
     this.live.writeWriter({ epoch, open: true, pid: storage.pid, mode: this.mode }, storage.now());
     // A power cut must not leave changed records under a header that says that it was closed.
@@ -192,8 +202,25 @@ export class TypedFile {
   /** What the core may see. */
   private visible() {
     const { base, first, room } = this.window;
-    const limit = this.isRing ? 0 : Math.min(Math.max(this.live.count - first, 0), room);
-    return { base, first, room, limit };
+    if (this.isRing) return { base, first, room, limit: 0 };
+    const within = (index: number) => Math.min(Math.max(index - first, 0), room);
+    return { base, first, room, limit: within(this.live.count), ready: within(this.ready) };
+  }
+
+  /** Makes the pages of the next records ready, so that storing to them costs no fault each. */
+  makeReady(): void {
+    this.requireWritable();
+    this.ready = this.window.makeReady(this.count, READY_BYTES);
+    this.view.moveTo(this.visible());
+  }
+
+  /** From now on `noteWrite` is called before the first write to the view: without one, closing syncs nothing. */
+  awaitWrites(): void {
+    this.mayHaveWritten = !this.foundClean;
+  }
+
+  noteWrite(): void {
+    this.mayHaveWritten = true;
   }
 
   /** Says that so many records were appended before, of a file that nobody else knows of yet. */
@@ -213,7 +240,7 @@ export class TypedFile {
     this.requireNotClosed();
     if (!this.isRing && this.live.capacity > this.known) {
       const capacity = this.checkedCapacity();
-      this.window.extend(capacity);
+      this.extend(capacity);
       this.known = capacity;
     }
     this.view.moveTo(this.visible());
@@ -232,18 +259,28 @@ export class TypedFile {
     const capacity = capacityFor(least, this.known);
     this.file.allocate(this.recordsOffset + capacity * this.layout.stride, this.mode === WriteMode.Many);
     // The new length is durable before the capacity can be: a power cut never leaves a header that promises too much.
+    this.mayHaveWritten = true;
     this.syncNow();
-    this.window.extend(capacity);
+    this.extend(capacity);
     this.known = capacity;
     this.live.raiseCapacity(capacity);
     this.view.moveTo(this.visible());
+  }
+
+  /** Shows more of the file. A new mapping has no pages that are ready. */
+  private extend(capacity: number): void {
+    this.window.extend(capacity);
+    this.ready = 0;
   }
 
   /** Shows the records around `index`, for which there is room. */
   moveTo(index: number): void {
     this.requireNotClosed();
     const place = this.placeOf(index);
-    if (!this.window.contains(place)) this.window.moveTo(place, this.known);
+    if (!this.window.contains(place)) {
+      this.window.moveTo(place, this.known);
+      this.ready = 0;
+    }
     this.view.moveTo(this.visible());
   }
 
@@ -278,11 +315,14 @@ export class TypedFile {
     }
   }
 
-  /** Syncs, and gives everything back. Idempotent; what fails is thrown when all is given back. */
+  /**
+   * Syncs, where something may have been written, and gives everything back. Idempotent; what fails is thrown when all
+   * is given back.
+   */
   close(): void {
     if (this.state === 'closed') return;
     try {
-      if (this.state === 'open' && !this.readOnly) this.syncNow();
+      if (this.state === 'open' && !this.readOnly && this.mayHaveWritten) this.syncNow();
       // Of many writers nobody knows that he is the last.
       if (this.state === 'open' && this.mode === WriteMode.One) this.writeClosed();
     } finally {

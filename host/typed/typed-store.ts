@@ -347,7 +347,8 @@ export class TypedStore<F extends Fields = Fields> {
   }
 
   /**
-   * Syncs, unless read-only, and gives the file and the lock back. Does nothing where it is closed. Errors as `sync`.
+   * Syncs, unless nothing was written, and gives the file and the lock back. Does nothing where it is closed. Errors as
+   * `sync`.
    */
   async close(): Promise<void> {
     this.closeSync();

@@ -48,6 +48,7 @@ export function fresh(mode: WriteMode = WriteMode.One, strict: bool = false): vo
   view.limit = RECORDS;
   view.countAt = <u32>COUNT_AT;
   view.room = ROOM;
+  view.ready = ROOM;
   view.mode = mode;
   view.strict = strict ? 1 : 0;
   view.status = Status.Ok;

@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import { afterEach, describe } from 'vitest';
 import type { Core, CoreVariant } from '../../host/core/core.ts';
-import { SCRATCH_OFFSET } from '../../host/generated/abi.ts';
+import { SCRATCH_OFFSET, Status } from '../../host/generated/abi.ts';
 import type { Storage } from '../../host/io/storage.ts';
 import { realStorage } from '../../host/io/real-storage.ts';
 import { layoutOf, type Layout } from '../../host/typed/layout.ts';
@@ -140,12 +140,15 @@ export function append(file: TypedFile, count: number, from = file.count): numbe
   let grown = 0;
   for (let number = from; number < from + count; number++) {
     fillRow(file, number);
-    if (file.view.appendRow(true) >= 0) continue;
-    file.makeRoom();
-    grown++;
-    fillRow(file, number);
-    const index = file.view.appendRow(true);
-    if (index < 0) throw new Error(`appending answered ${index}`);
+    for (let index = file.view.appendRow(true); index < 0; index = file.view.appendRow(true)) {
+      if (index === Status.Cold) {
+        file.makeReady();
+      } else {
+        file.makeRoom();
+        grown++;
+      }
+      fillRow(file, number);
+    }
   }
   return grown;
 }

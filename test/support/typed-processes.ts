@@ -15,13 +15,15 @@ const ENTRY = `
   export { openTypedFile } from './host/typed/open.ts';
   export { layoutOf } from './host/typed/layout.ts';
   export { defineSchema, f64, str, u64 } from './host/typed/schema.ts';
-  export { SCRATCH_OFFSET } from './host/generated/abi.ts';
+  export { SCRATCH_OFFSET, Status } from './host/generated/abi.ts';
 `;
 
 /** What a child finds: `open(path, options)`, `append(file, count)`, `number(file, index)`, `tell`, `orders`. */
 const PRELUDE = `
 import { once } from 'node:events';
-import { Core, SCRATCH_OFFSET, defineSchema, f64, layoutOf, openTypedFile, realStorage, str, u64 } from './typed.mjs';
+import {
+  Core, SCRATCH_OFFSET, Status, defineSchema, f64, layoutOf, openTypedFile, realStorage, str, u64,
+} from './typed.mjs';
 const Tick = defineSchema('Tick', { fields: { symbol: str(64), price: f64, volume: f64, timestamp: u64 } });
 const core = new Core({ memoryBytes: 512 << 20 });
 const [path] = process.argv.slice(2);
@@ -42,7 +44,8 @@ function appendOne(file, number) {
   fill(number);
   let index = file.view.appendRow(true);
   while (index < 0) {
-    file.makeRoom();
+    if (index === Status.Cold) file.makeReady();
+    else file.makeRoom();
     fill(number);
     index = file.view.appendRow(true);
   }
