@@ -71,6 +71,15 @@ export function openUnlocked(context: TypedContext, format: FormatName, layout: 
   return openWith(context, FORMATS[format], layout, { format, create: false, writers: 'one' }, undefined);
 }
 
+function noteWrite(opened: TypedFile): void {
+  try {
+    opened.noteWrite();
+  } catch (error) {
+    opened.abandon();
+    throw error;
+  }
+}
+
 function openWith(
   context: TypedContext, format: TypedFormat, layout: Layout | undefined, options: TypedFileOptions,
   lock: StoreLock | undefined,
@@ -79,7 +88,9 @@ function openWith(
   try {
     const header = format.read(context, file, layout);
     requireFeatures(context.path, header.features, options);
-    return new TypedFile(context, format, file, header, options, lock);
+    const opened = new TypedFile(context, format, file, header, options, lock);
+    if (!context.readOnly && options.notesWrites !== true) noteWrite(opened);
+    return opened;
   } catch (error) {
     file.close();
     throw error;

@@ -40,6 +40,8 @@ export interface TypedFileOptions {
   readonly capacity?: number;
   /** What a new file keeps for its user; format `varve` only. */
   readonly metadata?: Uint8Array;
+  /** Whether `noteWrite` is called before the first write to the view; else it is when the file is opened. */
+  readonly notesWrites?: boolean;
   /** Bytes of the core's memory that the records are seen through; default 256 MiB, or what the file needs. */
   readonly reservedBytes?: number;
 }
@@ -79,10 +81,10 @@ export class TypedFile {
   private known: number;
   /** Index of the first record whose page may not be ready to be stored to. */
   private ready = 0;
-  /** Whether whoever wrote last has closed it, and nothing had to be mended. */
-  private foundClean = false;
+  /** Whether the disk knows that it is open for writing. */
+  private isOpenDurable = false;
   /** Whether there may be something to sync when it is closed. */
-  private mayHaveWritten = true;
+  private mustSync = true;
   private state: 'open' | 'poisoned' | 'closed' = 'open';
   private poison: unknown;
 
@@ -176,16 +178,14 @@ export class TypedFile {
     const isLonger = this.file.size() > length;
     if (isLonger) this.file.truncate(length);
     const { writer, count } = this.live;
+    // Whoever closed it had synced it, and nobody has written since: `noteWrite` would have said so.
     const wasClosed = writer?.open === false;
-    const { checksumAt } = this.layout;
-    const recovery = recoverRecords(core, this.window, {
-      stride, count, capacity: this.known, ring: this.isRing, checksumAt: wasClosed ? 0 : checksumAt,
+    const recovery = wasClosed ? WHOLE : recoverRecords(core, this.window, {
+      stride, count, capacity: this.known, ring: this.isRing, checksumAt: this.layout.checksumAt,
     });
-    this.foundClean = wasClosed && !isLonger && recovery.torn.length === 0 && recovery.clearedWords === 0;
+    this.mustSync = !wasClosed || isLonger;
     const epoch = (writer?.epoch ?? 0) + 1;
     this.live.writeWriter({ epoch, open: true, pid: storage.pid, mode: this.mode }, storage.now());
-    // A power cut must not leave changed records under a header that says that it was closed.
-    if (wasClosed && checksumAt !== 0) this.file.syncNow();
     return recovery;
   }
 
@@ -214,13 +214,15 @@ export class TypedFile {
     this.view.moveTo(this.visible());
   }
 
-  /** From now on `noteWrite` is called before the first write to the view: without one, closing syncs nothing. */
-  awaitWrites(): void {
-    this.mayHaveWritten = !this.foundClean;
-  }
-
+  /**
+   * Told before records are written. The first time it syncs, so that a power cut never leaves changed records under a
+   * header that says that the file was closed: then opening has nothing to look for, however large it is.
+   */
   noteWrite(): void {
-    this.mayHaveWritten = true;
+    this.mustSync = true;
+    if (this.isOpenDurable || this.live.writer === undefined) return;
+    this.syncNow();
+    this.isOpenDurable = true;
   }
 
   /** Says that so many records were appended before, of a file that nobody else knows of yet. */
@@ -259,7 +261,7 @@ export class TypedFile {
     const capacity = capacityFor(least, this.known);
     this.file.allocate(this.recordsOffset + capacity * this.layout.stride, this.mode === WriteMode.Many);
     // The new length is durable before the capacity can be: a power cut never leaves a header that promises too much.
-    this.mayHaveWritten = true;
+    this.mustSync = true;
     this.syncNow();
     this.extend(capacity);
     this.known = capacity;
@@ -322,7 +324,7 @@ export class TypedFile {
   close(): void {
     if (this.state === 'closed') return;
     try {
-      if (this.state === 'open' && !this.readOnly && this.mayHaveWritten) this.syncNow();
+      if (this.state === 'open' && !this.readOnly && this.mustSync) this.syncNow();
       // Of many writers nobody knows that he is the last.
       if (this.state === 'open' && this.mode === WriteMode.One) this.writeClosed();
     } finally {

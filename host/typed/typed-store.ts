@@ -74,7 +74,7 @@ export class TypedStore<F extends Fields = Fields> {
     if (typeof schema !== 'object' || schema === null) throw wrongType('schema', 'a schema', schema);
     this.schema = defineSchema(schema.name, schema);
     const { core } = context;
-    this.file = openTypedFile(context, layoutOf(core, this.schema), fileOptions);
+    this.file = openTypedFile(context, layoutOf(core, this.schema), { ...fileOptions, notesWrites: true });
     const { view, layout } = this.file;
     this.watchers = new Watchers(this.file);
     this.answers = new Answers(this.file, this.watchers.waker);

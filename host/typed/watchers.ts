@@ -25,7 +25,6 @@ export class Watchers {
   constructor(file: TypedFile) {
     this.file = file;
     this.waker = file.readOnly ? undefined : new WatchWaker(file.view, file.bell);
-    if (this.waker !== undefined) file.awaitWrites();
     // The stamps that opening has made even have changed for those who watch.
     if (file.recovery.torn.length > 0) this.waker?.due();
   }

@@ -12,7 +12,8 @@ import { Project } from '../support/generate.ts';
 
 const FIXTURES = join(ROOT, 'test/fixtures/generate');
 const OF_SOURCES: Readonly<Record<string, readonly string[]>> = {
-  'everything.ts': ['everything-store.ts'], 'ticks.ts': ['http-request2-store.ts', 'price-tick-store.ts'],
+  'everything.ts': ['everything-store.ts'], 'plain.ts': ['plain-store.ts'],
+  'ticks.ts': ['http-request2-store.ts', 'price-tick-store.ts'],
 };
 const sources = Object.keys(OF_SOURCES);
 

@@ -14,6 +14,7 @@ import { failure, rejection } from '../support/log-fixture.ts';
 import { forEachSeed } from '../support/random.ts';
 import { SimulatedPowerCut } from '../support/simulated-disk.ts';
 import { append, NAME, Tick, typed, type TypedFixture } from '../support/typed-fixture.ts';
+import { leftOpen } from '../support/typed-open.ts';
 import { Everything, randomRecord, TypedStores } from '../support/typed-stores.ts';
 
 let stores: TypedStores;
@@ -138,7 +139,7 @@ describe('a migration', () => {
     const path = make();
     const file = readFileSync(path);
     file.writeBigUInt64LE(5n, 4096 + 24);
-    writeFileSync(path, file);
+    writeFileSync(path, leftOpen(file));
     expect(await TypedStore.migrate(path, New)).toMatchObject({ recovery: { torn: [1] } });
     expect(stores.open(New).get(1)).toMatchObject({ x: 1.5 });
   });

@@ -9,6 +9,7 @@ import { SimulatedPowerCut } from '../support/simulated-disk.ts';
 import {
   append, FORMATS, NAME, numbers, onEachTyped, priceAt, STRIDE, typed, upTo, type TypedFixture,
 } from '../support/typed-fixture.ts';
+import { leftOpen } from '../support/typed-open.ts';
 
 const HEADER = { 'varve': 4096, 'mmfg-1': 64 } as const;
 type Format = keyof typeof HEADER;
@@ -26,6 +27,7 @@ function abandoned(fixture: TypedFixture, format: Format, count: number, odd: re
     const at = HEADER[format] + index * STRIDE;
     bytes.fill(1, at, at + STRIDE);
   }
+  if (format === 'varve') leftOpen(bytes);
   fixture.log.put(NAME, bytes);
   return bytes;
 }

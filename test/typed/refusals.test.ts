@@ -2,13 +2,14 @@
  * What a typed store refuses, and that a refusal changes nothing: wrong arguments, values that do not fit, states, and
  * damaged contents. The names D1 to D8 are those of defects that a like store had.
  */
-import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Core } from '../../host/core/core.ts';
 import type { ErrorCode } from '../../host/errors/codes.ts';
 import { TypedStore } from '../../host/typed/typed-store.ts';
 import { bool, defineSchema, f64, i64, str, u64, u8 } from '../../host/typed/schema.ts';
 import { failure } from '../support/real-storage.ts';
+import { leftOpen } from '../support/typed-open.ts';
 import { Everything, TypedStores, zeros } from '../support/typed-stores.ts';
 
 let stores: TypedStores;
@@ -239,6 +240,9 @@ describe('a like store\'s defect is not here:', () => {
       file: { recordsOffset: number; layout: { stride: number } };
     }).file;
     const fd = openSync(stores.file(), 'r+');
+    const header = Buffer.alloc(4096);
+    readSync(fd, header, 0, header.length, 0);
+    writeSync(fd, leftOpen(header).subarray(256, 288), 0, 32, 256);
     writeSync(fd, Uint8Array.of(1), 0, 1, recordsOffset + index * layout.stride);
     closeSync(fd);
   }
