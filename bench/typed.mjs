@@ -22,7 +22,7 @@ const BY_HAND = 'by hand';
 const BY_FIELDS = 'varve, by fields';
 
 export function parameters(smoke) {
-  return { records: smoke ? 256 : 1 << 20, calls: smoke ? 512 : 1 << 22, opens: smoke ? 3 : 100 };
+  return { records: smoke ? 256 : 1 << 20, calls: smoke ? 512 : 1 << 22, opens: smoke ? 3 : 1000 };
 }
 
 export async function run({ places, smoke, ...rounds }) {

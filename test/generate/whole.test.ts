@@ -7,8 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { FieldAccessor } from '../../host/typed/access.ts';
 import { recordLayout } from '../../host/typed/describe.ts';
-import type { TypedStoreOptions } from '../../host/typed/options.ts';
-import { TypedStore } from '../../host/typed/typed-store.ts';
+import type { OpenOptions } from '../../host/typed/generated.ts';
 import { PlainSchema, PlainStore, type Plain } from '../fixtures/generate/plain-store.ts';
 import { leftOpen } from '../support/typed-open.ts';
 import { TypedStores } from '../support/typed-stores.ts';
@@ -33,7 +32,7 @@ const WRONG: Record<keyof Plain, readonly unknown[]> = {
 };
 const NAMES = Object.keys(ZERO) as (keyof Plain)[];
 
-const MODES: readonly (readonly [string, TypedStoreOptions])[] = [
+const MODES: readonly (readonly [string, OpenOptions])[] = [
   ['plain', {}], ['with checksums', { checksums: true }], ['a ring', { ring: true, capacity: 5 }],
   ['a ring with checksums', { ring: true, capacity: 5, checksums: true }], ['of many writers', { writers: 'many' }],
 ];
@@ -59,8 +58,8 @@ describe.each(MODES)('whole records, %s', (_, options) => {
   const integer = (min: number, max: number) => fc.integer({ min, max });
   const record: fc.Arbitrary<Plain> = fc.record({
     side: fc.constantFrom('buy' as const, 'sell' as const), flag: fc.boolean(), tiny: integer(-128, 127),
-    octet: integer(0, 255), short: integer(-32768, 32767), word: integer(0, 65535), int: integer(-2147483648, 2147483647),
-    count: integer(0, 4294967295), long: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+    octet: integer(0, 255), short: integer(-32768, 32767), word: integer(0, 65535),
+    int: integer(-2147483648, 2147483647), count: integer(0, 4294967295), long: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
     size: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), near: fc.maxSafeInteger(), age: fc.maxSafeNat(),
     ratio: fc.float(), close: fc.double(), at: integer(-8.64e15, 8.64e15),
     name: fc.string({ maxLength: 11 }).filter((value) => Buffer.byteLength(value) <= 11),
@@ -128,14 +127,14 @@ describe.each(MODES)('whole records, %s', (_, options) => {
     }
     for (const index of [-1, 0.5, '0', NaN, 2 ** 53 + 2, undefined]) {
       expect(codeOf(() => store.get(index as number)), String(index)).toBe(codeOf(() => typed.get(index as number)));
-      expect(codeOf(() => { store.set(index as number, FULL); })).toBe(codeOf(() => { typed.set(index as number, FULL); }));
+      const expected = codeOf(() => { typed.set(index as number, FULL); });
+      expect(codeOf(() => { store.set(index as number, FULL); })).toBe(expected);
     }
     expect(codeOf(() => store.get(1))).toBe('ERR_VARVE_OUT_OF_RANGE');
     expect([...store]).toEqual([FULL]);
     store.closeSync();
-    for (const call of [() => store.get(0), () => { store.set(0, FULL); }, () => store.append(FULL), () => store.append()]) {
-      expect(codeOf(call)).toBe('ERR_VARVE_CLOSED');
-    }
+    const calls = [() => store.get(0), () => { store.set(0, FULL); }, () => store.append(FULL), () => store.append()];
+    for (const call of calls) expect(codeOf(call)).toBe('ERR_VARVE_CLOSED');
     for (const name of NAMES) expect(codeOf(() => accessor(store, 'get', name)(0))).toBe('ERR_VARVE_CLOSED');
   });
 
