@@ -2,7 +2,7 @@
  * What the classes that `varve generate` writes import: version 1 of their runtime. A later version of varve that needs
  * another one gives it beside this, so that what was generated before goes on to work.
  */
-export { countNames, GeneratedStore, isTarget, type CreateOptions, type OpenOptions, type StoreOptions } from './typed/generated.ts';
+export { GeneratedStore, isTarget, type CreateOptions, type OpenOptions, type StoreOptions } from './typed/generated.ts';
 export {
   array, bool, bytes, defineSchema, enumOf, f32, f64, i16, i32, i64, i8, nullable, str, timestamp, u16, u32, u64, u8,
 } from './typed/schema.ts';

@@ -147,7 +147,7 @@ function emitTaking(writer: CodeBlockWriter, name: string, { fields }: Whole): v
 function emitPut(writer: CodeBlockWriter, name: string, { stride, fields }: Whole): void {
   writeDoc(writer, NO_DOC, ['Puts a record into the row; false where one of its fields is not to be had so.']);
   writer.write(`private putRecord(record: Readonly<${name}>): boolean`).block(() => {
-    writer.writeLine(`if (countNames(record) !== ${fields.length}) return false;`);
+    writer.writeLine('if (typeof record !== \'object\' || record === null) return false;');
     for (const [at, { field }] of fields.entries()) writer.writeLine(`const value${at} = record.${field.name};`);
     emitIf(writer, fields.map(({ form }, at) => not(form.takes(local(at)))), '||', 'return false;');
     writer.writeLine('const { row } = this;');

@@ -66,7 +66,7 @@ function emitHead(writer: CodeBlockWriter, { name, version }: RecordModel, origi
 /** The names that a record's file imports. */
 export function namesImported(record: RecordModel): string[] {
   const forms = record.fields.map(formOf);
-  const whole = forms.includes(undefined) ? [] : ['countNames', 'isTarget'];
+  const whole = forms.includes(undefined) ? [] : ['isTarget'];
   const values = new Set([
     'GeneratedStore', 'defineSchema', ...record.fields.flatMap(importsOf), ...whole,
     ...forms.flatMap((form) => (form === undefined ? [] : form.imports)),

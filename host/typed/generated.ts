@@ -33,7 +33,8 @@ const Store = TypedStore as unknown as new <F extends Fields>(
  * The store that a generated class adds accessors to; see TypedStore for what it does.
  *
  * A generated class reads and writes through the views and the row at once, and where these answer with anything but a
- * value or `Ok` it does the same once more by what it has from TypedStore, which knows what to do.
+ * value or `Ok` it does the same once more by what it has from TypedStore, which knows what to do. It differs in one
+ * thing: a record that has more properties than fields is taken, as its type allows it to have, and these are left.
  */
 export abstract class GeneratedStore<F extends Fields> extends Store<F> {
   /** Single fields; sees nothing where they are only good with their record. */
@@ -45,7 +46,7 @@ export abstract class GeneratedStore<F extends Fields> extends Store<F> {
   /** `offsets` are those of the fields in the records that the class was written for. */
   protected constructor(path: string, schema: Schema<F>, options: TypedStoreOptions, offsets: readonly number[]) {
     super(path, schema, options);
-    const { fieldView, rowView, row, layout } = this.parts;
+    const { fieldView, rowView, row, records, layout } = this.parts;
     if (layout.fields.some(({ offset }, at) => offset !== offsets[at])) {
       this.closeSync();
       throw outOfRange('offsets', 'those of the schema; run `varve generate` again', offsets.join(', '));
@@ -53,15 +54,8 @@ export abstract class GeneratedStore<F extends Fields> extends Store<F> {
     this.fieldView = fieldView;
     this.rowView = rowView;
     this.row = row;
+    records.mayHaveMore = true;
   }
-}
-
-/** Properties of a record, as many as its fields where it is whole. */
-export function countNames(record: unknown): number {
-  if (typeof record !== 'object') return 0;
-  let count = 0;
-  for (const name in record) count += name === '' ? 0 : 1;
-  return count;
 }
 
 /** Whether a record can be read into something, or into nothing that is there yet. */

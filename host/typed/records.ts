@@ -89,6 +89,8 @@ class EightFields {
 
 /** The records of one layout. */
 export class Records {
+  /** Whether a whole record may have properties that are no fields, which are left then. */
+  mayHaveMore = false;
   private readonly cells: ReadonlyMap<string, Cell>;
   private readonly parts: readonly EightFields[];
   private readonly first: EightFields;
@@ -135,9 +137,7 @@ export class Records {
   /** Puts a record into the row. Throws where a field is missing, unknown, or does not take its value. */
   write(record: AnyRecord): void {
     if (typeof record !== 'object' || record === null) throw wrongType('record', 'an object', record);
-    let names = 0;
-    for (const name in record) names += name === '' ? 0 : 1;
-    if (names !== this.cells.size) this.checkNames(record);
+    if (!this.mayHaveMore) this.refuseMore(record);
     if (this.parts.length === 1 && !this.hasArrays) {
       if (this.hasGaps) this.row.clear(this.stride);
       this.first.write(this.row, record);
@@ -173,7 +173,10 @@ export class Records {
   }
 
   /** Throws where a record has a field too many; one that is missing is found when it is written. */
-  private checkNames(record: AnyRecord): void {
+  private refuseMore(record: AnyRecord): void {
+    let names = 0;
+    for (const name in record) names += name === '' ? 0 : 1;
+    if (names === this.cells.size) return;
     for (const name in record) {
       if (!this.cells.has(name)) throw this.unknown(name);
     }

@@ -33,6 +33,7 @@ export interface StoreParts {
   /** Whole records, to the row and from it; sees nothing of a ring, whose indices are others. */
   readonly rowView: TypedView;
   readonly row: RowImage;
+  readonly records: Records;
   readonly layout: Layout;
 }
 
@@ -89,6 +90,7 @@ export class TypedStore<F extends Fields = Fields> {
     const nothing = TypedView.ofNothing(core);
     this.parts = {
       fieldView: this.wholeRecords ? nothing : view, rowView: this.file.isRing ? nothing : view, row, layout,
+      records: this.records,
     };
     const accessors = layout.fields.map((field) => (
       [field.name, this.wholeRecords ? new RowAccessor(means, field) : accessorOf(means, field)] as const));
