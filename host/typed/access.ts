@@ -272,13 +272,11 @@ export class U64Accessor extends Accessor<bigint> {
 
 export class TextAccessor extends Accessor<string> {
   private readonly texts: Texts;
-  private readonly bytes: Uint8Array;
   private readonly max: number;
 
   constructor(means: Means, field: PlacedField) {
     super(means, field);
     this.texts = means.texts;
-    this.bytes = means.bytes;
     this.max = field.max;
   }
 
@@ -293,12 +291,12 @@ export class TextAccessor extends Accessor<string> {
   set(index: number, value: string): void {
     if (!isIndex(index)) refuseIndex(index);
     if (typeof value !== 'string') refuse(this.name, ValueType.Str, value);
-    const status = this.view.setBytes(index, this.offset, this.max, this.encode(value));
+    const status = this.view.setBytes(index, this.offset, this.max, this.write(value));
     if (status !== 0) this.repeat(status, index, value);
   }
 
-  private encode(value: string): number {
-    return encodeText(this.bytes, ROW_OFFSET, value, this.name, this.max);
+  private write(value: string): number {
+    return encodeText(this.texts, ROW_OFFSET, value, this.name, this.max);
   }
 }
 

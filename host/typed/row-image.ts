@@ -8,7 +8,6 @@
  */
 import type { CoreMemory } from '../core/memory.ts';
 import { ROW_OFFSET, TYPED_STRIDE_MAX } from '../generated/abi.ts';
-import { writeUtf8 } from '../log/utf8.ts';
 import type { Texts } from './text.ts';
 
 const TWO_32 = 4294967296;
@@ -26,12 +25,9 @@ export class RowImage {
   readonly u64: BigUint64Array;
   readonly f32: Float32Array;
   readonly f64: Float64Array;
-  protected readonly memory: CoreMemory;
   protected readonly texts: Texts;
 
-  constructor(memory: CoreMemory, texts: Texts) {
-    const { buffer } = memory;
-    this.memory = memory;
+  constructor({ buffer }: CoreMemory, texts: Texts) {
     this.texts = texts;
     this.i8 = new Int8Array(buffer, ROW_OFFSET, TYPED_STRIDE_MAX);
     this.u8 = new Uint8Array(buffer, ROW_OFFSET, TYPED_STRIDE_MAX);
@@ -80,7 +76,7 @@ export class RowImage {
   /** Puts text; false where it takes more than `max` bytes. */
   putText(offset: number, max: number, value: string): boolean {
     if (value.length > max) return false;
-    const length = writeUtf8(this.memory.bytes, ROW_OFFSET + offset + LENGTH_BYTES, value);
+    const length = this.texts.write(ROW_OFFSET + offset + LENGTH_BYTES, value);
     this.u32[offset / 4] = length;
     return length <= max;
   }

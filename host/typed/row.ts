@@ -287,7 +287,7 @@ export class Row extends RowImage {
     const from = offset + LENGTH_BYTES;
     if (type === Str) {
       if (typeof value !== 'string') refuse(name, type, value);
-      this.u32[at] = encodeText(this.memory.bytes, ROW_OFFSET + from, value, name, max);
+      this.u32[at] = encodeText(this.texts, ROW_OFFSET + from, value, name, max);
       return;
     }
     if (!(value instanceof Uint8Array)) refuse(name, type, value);
