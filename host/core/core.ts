@@ -156,7 +156,8 @@ export class Core {
     this.variant = options.variant ?? preferredVariant();
     this.memory = new CoreMemory(options.memoryBytes);
     // The loader's wrappers cost more than the calls: the raw exports are what is used.
-    const { instance } = instantiateSync(compile(this.variant), { env: { memory: this.memory.memory } });
+    const memory = this.memory.memory as WebAssembly.Memory;
+    const { instance } = instantiateSync(compile(this.variant), { env: { memory } });
     this.exports = instance.exports as unknown as CoreExports;
     if (this.exports.init() === 0) {
       throw new VarveError('ERR_VARVE_INTERNAL', 'the core\'s tables reach into the scratch area');

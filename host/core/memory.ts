@@ -20,8 +20,13 @@ export function rangeBytes(length: number): number {
   return Math.ceil(length / RANGE_ALIGNMENT) * RANGE_ALIGNMENT;
 }
 
+/** A `WebAssembly.Memory`, whose type only programs for browsers are sure to know. */
+export interface WasmMemory {
+  readonly buffer: ArrayBuffer;
+}
+
 export class CoreMemory {
-  readonly memory: WebAssembly.Memory;
+  readonly memory: WasmMemory;
   /** The memory's buffer; asking a view for it costs more than a copy of a small record. */
   readonly buffer: ArrayBuffer;
   readonly bytes: Uint8Array;

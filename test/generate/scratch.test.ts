@@ -110,6 +110,8 @@ it('generates a class that compiles under strict options and runs', () => {
   const options = {
     strict: true, noUncheckedIndexedAccess: true, exactOptionalPropertyTypes: true, isolatedModules: true,
     noImplicitOverride: true, noUnusedLocals: true, noUnusedParameters: true, target: 'es2022', module: 'nodenext',
+    // A program for Node.js has no types of browsers.
+    lib: ['es2023', 'esnext.disposable'],
     types: ['node'], declaration: true,
   };
   for (const [name, more] of Object.entries({ module: { verbatimModuleSyntax: true }, commonjs: {} })) {

@@ -39,7 +39,7 @@ export function canaryWasm(name: CoreCanary): Promise<Uint8Array<ArrayBuffer>> {
 export async function canaryCore(name: CoreCanary, memoryBytes: number): Promise<Core> {
   const core = new Core({ variant: 'simd', memoryBytes });
   const module = new WebAssembly.Module(await canaryWasm(name));
-  const instance = new WebAssembly.Instance(module, { env: { memory: core.memory.memory } });
+  const instance = new WebAssembly.Instance(module, { env: { memory: core.memory.memory as WebAssembly.Memory } });
   const exports = instance.exports as unknown as CoreExports;
   exports.init();
   return Object.assign(core, { exports });
