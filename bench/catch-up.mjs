@@ -5,6 +5,9 @@
  * Measured is within the reader process, from the first call to the last record, each payload going into a sum. Each
  * way has a process of its own, which has read nothing before, so that the compiler and the mapping of the segments are
  * within; then it reads everything in the same way again, as a process that runs for longer does.
+ *
+ * A batch is an array of records, so it is held against a scan whose records go into arrays too. The plain scan is
+ * faster than both, because the engine then makes no objects but the payloads.
  */
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +18,9 @@ import { expectedSum, insist, payloadsOf, RING } from './lib/payloads.mjs';
 export const title = 'a fresh reader process catches up';
 
 const PROGRAM = fileURLToPath(new URL('lib/catch-up-child.mjs', import.meta.url));
-const WAYS = { 'follow, in batches': 'batches', 'follow, one by one': 'follow', 'scan': 'scan' };
+const WAYS = {
+  'follow, in batches': 'batches', 'follow, one by one': 'follow', 'scan': 'scan', 'scan, into arrays': 'collected',
+};
 
 export function parameters(smoke) {
   return { records: smoke ? 300 : 1_000_000, payloadBytes: 256 };
@@ -43,9 +48,7 @@ export async function run({ places, smoke, ...rest }) {
   });
 }
 
-/** The better way to follow is held against a scan. */
-function judge([batches, single, scan]) {
-  const better = batches.median <= single.median ? batches : single;
-  const actual = median(better.values.map((value, round) => value / scan.values[round]));
-  better.floors = [{ text: '≤ 1.15 × scan', actual, met: actual <= 1.15 }];
+function judge([batches, , , collected]) {
+  const actual = median(batches.values.map((value, round) => value / collected.values[round]));
+  batches.floors = [{ text: '≤ 1.05 × scan, into arrays', actual, met: actual <= 1.05 }];
 }
