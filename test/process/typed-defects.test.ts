@@ -291,4 +291,30 @@ describe('a defect of mmapforge that varve does not share:', () => {
     expect(await step('reader')).toBe('open');
     expect(await step('verify')).toBe('right');
   });
+
+  it('D9: there is notification, a checksum of each record, and migration', async () => {
+    const Old = defineSchema('Stock', { version: 1, fields: { name: str(8), count: u32 } });
+    const New = defineSchema('Stock', { version: 2, fields: { name: str(8), count: u32, shelf: u32 } });
+    const store = TypedStore.openSync(path, Old, { checksums: true });
+    store.appendMany([{ name: 'tea', count: 1 }, { name: 'milk', count: 2 }]);
+    const reader = TypedStore.openSync(path, Old, { readOnly: true, core: new Core({ memoryBytes: 512 << 20 }) });
+    const changes = reader.watch();
+    store.update(1, { count: 3 });
+    expect((await changes.next()).value).toEqual({ from: 1, to: 1, kind: 'changed' });
+    await changes.return();
+    reader.closeSync();
+    store.closeSync();
+
+    expect(await TypedStore.migrate(path, New, { defaults: { shelf: 7 } })).toMatchObject({ records: 2 });
+    const bytes = readFileSync(path);
+    const fd = openSync(path, 'r+');
+    const at = bytes.indexOf('milk');
+    writeSync(fd, 'm1lk', at);
+    closeSync(fd);
+    const migrated = TypedStore.openSync(path, New);
+    stores.push(migrated as unknown as TypedStore);
+    expect(migrated.get(0)).toEqual({ name: 'tea', count: 1, shelf: 7 });
+    expect(failure('ERR_VARVE_CORRUPT', () => migrated.get(1)).details).toMatchObject({ index: 1, path });
+    expect(migrated.check()).toMatchObject({ records: 2, damaged: [1] });
+  });
 });
