@@ -13,6 +13,7 @@ import { accessorsOf } from './names.ts';
 const READ_ERRORS = ['ERR_VARVE_INVALID_ARGUMENT', 'ERR_VARVE_OUT_OF_RANGE', 'ERR_VARVE_CONTENTION'];
 const WRITE_ERRORS = [
   'ERR_VARVE_OUT_OF_RANGE', 'ERR_VARVE_CONTENTION', 'ERR_VARVE_READ_ONLY', 'ERR_VARVE_POISONED', 'ERR_VARVE_CLOSED',
+  'ERR_VARVE_IO',
 ];
 
 /** What is known of a field that has its place in the record. */

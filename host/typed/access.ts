@@ -31,7 +31,8 @@ export interface FieldAccessor<T> {
    * Writes the field of one record: readers in all processes see it at once, and it survives the death of this process.
    *
    * @throws ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_VALUE_TOO_LONG, ERR_VARVE_OUT_OF_RANGE, ERR_VARVE_CONTENTION,
-   *   ERR_VARVE_CORRUPT, ERR_VARVE_READ_ONLY, ERR_VARVE_POISONED, ERR_VARVE_CLOSED. Nothing was written then.
+   *   ERR_VARVE_CORRUPT, ERR_VARVE_READ_ONLY, ERR_VARVE_POISONED, ERR_VARVE_CLOSED, ERR_VARVE_IO (the first write after
+   *   opening syncs). Nothing was written then.
    */
   set(index: number, value: T): void;
 }

@@ -238,7 +238,8 @@ export class TypedStore<F extends Fields = Fields> {
    * Replaces a record, as one change. Every field is checked before anything is written.
    *
    * @throws ERR_VARVE_INVALID_ARGUMENT (also for a field that is missing or unknown), ERR_VARVE_VALUE_TOO_LONG,
-   *   ERR_VARVE_OUT_OF_RANGE, ERR_VARVE_CONTENTION, ERR_VARVE_READ_ONLY, ERR_VARVE_POISONED, ERR_VARVE_CLOSED
+   *   ERR_VARVE_OUT_OF_RANGE, ERR_VARVE_CONTENTION, ERR_VARVE_READ_ONLY, ERR_VARVE_POISONED, ERR_VARVE_CLOSED,
+   *   ERR_VARVE_IO (the first write after opening syncs)
    */
   set(index: number, record: Readonly<RecordOf<F>>): void {
     if (!isIndex(index)) this.answers.requireIndex(index);

@@ -63,9 +63,13 @@ export class TypedStores {
     return store;
   }
 
+  close(): void {
+    for (const store of this.opened.splice(0)) store.closeSync();
+  }
+
   /** Closes and removes everything. */
   remove(): void {
-    for (const store of this.opened) store.closeSync();
+    this.close();
     rmSync(this.directory, { recursive: true, force: true });
   }
 }

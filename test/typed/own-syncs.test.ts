@@ -1,14 +1,17 @@
 /**
- * When closing a typed store syncs: where something was written since it was opened, or may be left unsynced by whoever
- * had it before, and not where nothing was.
+ * When a typed store syncs by itself: before the first write after it was opened, so that its header never says closed
+ * over changed records; and when it is closed, where something was written since, or may be left unsynced by whoever
+ * had it before.
  */
 import { copyFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { VarveError } from '../../host/errors/varve-error.ts';
 import { realStorage } from '../../host/io/real-storage.ts';
 import type { Storage, StoredFile } from '../../host/io/storage.ts';
 import type { TypedStoreOptions } from '../../host/typed/options.ts';
 import { defineSchema, f64, str } from '../../host/typed/schema.ts';
 import type { TypedStore } from '../../host/typed/typed-store.ts';
+import { failure } from '../support/real-storage.ts';
 import { TypedStores } from '../support/typed-stores.ts';
 
 const Price = defineSchema('Price', { fields: { symbol: str(8), value: f64 } });
@@ -16,13 +19,18 @@ type Store = TypedStore<typeof Price.fields>;
 
 let stores: TypedStores;
 let syncs: number;
+/** Whether the disk refuses to sync. */
+let isFailing: boolean;
 
-/** The real disk; counts the syncs that block. */
+/** The real disk; counts the syncs that block, and may refuse them. */
 function countingStorage(): Storage {
   const real = realStorage();
   const counting = (file: StoredFile): StoredFile => new Proxy(file, {
     get(target, key) {
-      if (key === 'syncNow') syncs++;
+      if (key === 'syncNow') {
+        syncs++;
+        if (isFailing) return () => { throw new VarveError('ERR_VARVE_IO', 'the disk is broken', {}); };
+      }
       const value: unknown = Reflect.get(target, key);
       return typeof value === 'function' ? (value as () => unknown).bind(target) : value;
     },
@@ -49,7 +57,10 @@ function syncsOfClosing(use: (store: Store) => void, options: TypedStoreOptions 
   return syncs;
 }
 
-beforeEach(() => { stores = new TypedStores(); });
+beforeEach(() => {
+  stores = new TypedStores();
+  isFailing = false;
+});
 afterEach(() => { stores.remove(); });
 
 describe('closing', () => {
@@ -95,5 +106,35 @@ describe('closing', () => {
     expect(syncs).toBe(1);
     store.closeSync();
     expect(syncsOfClosing(() => undefined, { writers: 'many' })).toBe(1);
+  });
+});
+
+describe('the first write after opening', () => {
+  it('syncs once, and no later one does', async () => {
+    const store = stores.open(Price, { storage: countingStorage() });
+    syncs = 0;
+    store.append({ symbol: 'A', value: 1 });
+    expect(syncs).toBe(1);
+    store.set(0, { symbol: 'B', value: 2 });
+    await new Promise((resolve) => { setTimeout(resolve, 10); });
+    store.fields.value.set(0, 3);
+    expect(syncs).toBe(1);
+  });
+
+  it('is refused where that sync fails: nothing is written, and the store is poisoned', () => {
+    stores.open(Price).append({ symbol: 'A', value: 1 });
+    stores.close();
+    const store = stores.open(Price, { storage: countingStorage() });
+    isFailing = true;
+    failure('ERR_VARVE_IO', () => { store.set(0, { symbol: 'B', value: 2 }); });
+    isFailing = false;
+    failure('ERR_VARVE_POISONED', () => { store.fields.value.set(0, 2); });
+    failure('ERR_VARVE_POISONED', () => store.append());
+    expect([...store]).toEqual([{ symbol: 'A', value: 1 }]);
+    store.closeSync();
+    const again = stores.open(Price);
+    expect([...again]).toEqual([{ symbol: 'A', value: 1 }]);
+    again.set(0, { symbol: 'C', value: 3 });
+    expect(again.get(0).value).toBe(3);
   });
 });
