@@ -88,8 +88,9 @@ export class SegmentSet {
     const firstLsn = this.first?.baseLsn ?? 1;
     const view = this.last?.view;
     const lastLsn = this.last === undefined ? 0 : this.last.baseLsn + (view?.records ?? this.last.records) - 1;
+    const held = lastLsn < firstLsn ? 'none' : `${firstLsn} to ${lastLsn}`;
     return new VarveError('ERR_VARVE_OUT_OF_RANGE',
-      `record ${lsn} is not in the log, which holds ${firstLsn} to ${lastLsn}`, { lsn, firstLsn, lastLsn });
+      `record ${lsn} is not in the log, which holds ${held}`, { lsn, firstLsn, lastLsn });
   }
 
   /** Finds and checks the frame of `lsn`. Errors: ERR_VARVE_OUT_OF_RANGE, _CORRUPT, _RECORD_LOST */

@@ -79,6 +79,14 @@ describe('varve watch', () => {
     expect(await end).toMatchObject({ code: 1, stderr: expect.stringContaining('ERR_VARVE_REPLACED') });
     expect(readFileSync(path).length).toBeGreaterThan(RECORDS_OFFSET);
   });
+
+  it('says of a log that it is none, and how a log is followed', async () => {
+    const { directory } = stores;
+    const { code, stderr } = await varve(['watch', directory]);
+    expect(code).toBe(1);
+    expect(stderr).toContain(`${directory} is a directory and no file of a typed store`);
+    expect(stderr).toContain(`varve cat ${directory} --follow`);
+  });
 });
 
 describe('varve watch on a terminal', () => {

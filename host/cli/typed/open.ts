@@ -27,6 +27,10 @@ export interface OpenTyped {
 
 /** The format of a typed file. Errors: ERR_VARVE_FORMAT */
 export function requireFormat(path: string): FormatName {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
+    throw new UsageError(`${path} is a directory and no file of a typed store`,
+      `a log is followed by \`varve cat ${path} --follow\``);
+  }
   const format = formatOf(resolve(path));
   if (format !== undefined) return format;
   throw new VarveError('ERR_VARVE_FORMAT',
