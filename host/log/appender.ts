@@ -255,7 +255,7 @@ export abstract class Appender {
   /** Makes room, and the pages ready that the frames will be stored to. */
   private makeReady(need: number, records: number): void {
     this.makeRoom(need, records);
-    this.waker.due();
+    this.waker.pause();
     const reach = this.tail + need;
     const ready = this.pages.upTo(this.segments.last!, reach);
     const { mapped, records: known } = this;

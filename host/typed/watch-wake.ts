@@ -43,7 +43,7 @@ export class WatchWaker {
 
   /** Wakes where a wake is due, and for the last time. The view must still be there. */
   close(): void {
-    this.waker.due();
+    if (this.waker.pending) this.waker.now();
     this.waker.close();
     this.view.wakeIn = 0;
   }
