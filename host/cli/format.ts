@@ -2,7 +2,13 @@
  * Numbers, sizes, rates, times and tables as people read them. Programs get `--json`.
  */
 import Table from 'cli-table3';
-import pc from 'picocolors';
+import picocolors from 'picocolors';
+
+// What is piped to a program or a file has no colours, under CI as elsewhere, where nobody asks for them.
+const { NO_COLOR, FORCE_COLOR, TERM } = process.env;
+const pc = picocolors.createColors(
+  !NO_COLOR && (Boolean(FORCE_COLOR) || (process.stdout.isTTY === true && TERM !== 'dumb')),
+);
 
 const SIZE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 

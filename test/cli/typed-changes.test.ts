@@ -97,8 +97,9 @@ describe('varve watch on a terminal', () => {
     if (!(terminal.stdout ?? '').includes('util-linux')) return cannot(context, 'there is no script(1) of util-linux');
     const store = stores.open(Point, {}, 'points');
     store.appendMany(Array.from({ length: 40 }, () => ({ x: 0, y: 0 })));
-    const command = `stty rows 10 cols 40; '${process.execPath}' '${CLI}' watch '${store.path}'`;
-    const child = spawn('script', ['-qec', command, '/dev/null'], { env: { ...process.env, TERM: 'xterm' } });
+    const command = `stty rows 10 cols 40; exec '${process.execPath}' '${CLI}' watch '${store.path}'`;
+    const env = { ...process.env, SHELL: '/bin/sh', TERM: 'xterm' };
+    const child = spawn('script', ['-qec', command, '/dev/null'], { env });
     let seen = '';
     child.stdout.on('data', (chunk: Buffer) => { seen += chunk.toString(); });
     let x = 100;

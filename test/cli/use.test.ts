@@ -3,11 +3,12 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
 import { RecordLog, TypedStore } from '../../host/index.ts';
 import { defineSchema, f64, i32, u32 } from '../../host/schema.ts';
 import { ROOT } from '../support/repository.ts';
-import { makeLog, varve, varveJson } from '../support/cli.ts';
+import { ended, makeLog, start, varve, varveJson } from '../support/cli.ts';
 import { Scratch } from '../support/dwal.ts';
 
 const scratch = new Scratch('cli-use');
@@ -41,6 +42,24 @@ describe.concurrent('help', () => {
       const { code, stderr } = await varve(args);
       expect({ code, usage: stderr.startsWith('Usage: varve') }).toEqual({ code: 1, usage: true });
     }
+  });
+});
+
+describe('colours', () => {
+  it('are printed where somebody asks for them, and never into a pipe that nobody asked them for', async () => {
+    const log = await makeLog(scratch.path(), ['record']);
+    const printed = async (colours: { [name: string]: string }) => {
+      const child = start(['stat', log], colours);
+      child.stdin.end();
+      return (await ended(child)).stdout;
+    };
+    const plain = await printed({});
+    expect(plain).not.toContain('\x1b');
+    expect(await printed({ CI: 'true' })).toBe(plain);
+    expect(await printed({ FORCE_COLOR: '1', NO_COLOR: '1' })).toBe(plain);
+    const coloured = await printed({ FORCE_COLOR: '1' });
+    expect(coloured).toContain('\x1b');
+    expect(stripVTControlCharacters(coloured)).toBe(plain);
   });
 });
 

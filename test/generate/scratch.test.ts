@@ -66,7 +66,8 @@ const PRINTED = 'ERR_VARVE_INVALID_ARGUMENT\ntrue true 13.5\nbuy 13.5 null [ 1, 
 let directory: string;
 
 function run(command: string, args: readonly string[]) {
-  const { status, stdout, stderr } = spawnSync(command, args, { cwd: directory, encoding: 'utf8' });
+  const env = { ...process.env, FORCE_COLOR: undefined };
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd: directory, encoding: 'utf8', env });
   return { status, stdout, stderr: stderr.split('\n').filter((line) => !line.startsWith('npm ')).join('\n') };
 }
 

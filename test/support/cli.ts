@@ -18,9 +18,12 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** Starts the command; colours are off whatever the environment says. */
-export function start(args: readonly string[]): ChildProcessWithoutNullStreams {
-  return spawn(process.execPath, [CLI, ...args], { env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined } });
+/** Starts the command; what this process's environment says of colours does not count, what `colours` says does. */
+export function start(
+  args: readonly string[], colours: { readonly [name: string]: string } = {},
+): ChildProcessWithoutNullStreams {
+  const env = { ...process.env, NO_COLOR: undefined, FORCE_COLOR: undefined, ...colours };
+  return spawn(process.execPath, [CLI, ...args], { env });
 }
 
 /** Waits for the end of a command. */
