@@ -2,10 +2,11 @@
  * Telling those who wait that something was written: those in this thread by a callback, all others by the bell of the
  * file.
  *
- * A write pays for no system call: there is one wake per turn of the event loop, however many writes there were. Within
- * a long loop there is one now and then: where a log has come to the end of its pages for the eighth time, or a typed
- * store to its count. A wake costs 12 to 38 µs, the more, the more processes listen (docs/decisions/0005), so that a
- * turn which is over soon is not worth a second one.
+ * A write pays for no system call, and a wake costs 12 to 38 µs, the more, the more processes listen
+ * (docs/decisions/0005). So a write after a pause wakes at the end of its turn of the event loop, however many writes
+ * there are in it. Of turns that follow each other with writes in all of them, and within a long loop (where a log has
+ * come to the end of its pages, or a typed store to its count), a wake follows the last by INTERVAL_MS; the first turn
+ * without writes wakes at once. Who waits in this thread is woken at the end of every turn with writes.
  */
 import { Sleepers } from '../io/sleepers.ts';
 
@@ -14,40 +15,63 @@ export interface Ringing {
   ring(): void;
 }
 
-/** Pauses within one turn of the event loop, of 64 to 256 KiB each, before those who wait are woken. */
-const PAUSES = 8;
+/** Between the wakes of a writer that does not pause. */
+const INTERVAL_MS = 4;
 
 export class Waker {
-  /** Whether a wake is due at the end of this turn of the event loop. */
+  /** Whether there were writes in this turn of the event loop. */
   pending = false;
   private readonly bell: Ringing;
   private readonly sleepers = new Sleepers();
   private closed = false;
-  /** Pauses since the last wake. */
-  private pauses = 0;
+  /** Whether the ends of turns are looked at: from a write until a turn without one. */
+  private busy = false;
+  /** Whether there were writes since the last wake, in the turns before this one. */
+  private owed = false;
+  private lastAt = 0;
 
   constructor(bell: Ringing) {
     this.bell = bell;
   }
 
-  /** Wakes at the end of this turn of the event loop. */
+  /** Whether there were writes since the last wake. */
+  get due(): boolean { return this.pending || this.owed; }
+
+  /** Told of a write; wakes soon. */
   later(): void {
-    if (this.pending) return;
     this.pending = true;
-    setImmediate(() => {
-      this.pending = false;
-      if (!this.closed) this.now();
-    });
+    if (this.busy) return;
+    this.busy = true;
+    this.lastAt = 0;
+    setImmediate(this.turn);
   }
 
-  /** Told of a pause within a long loop: wakes where a wake is due and there were many pauses since the last. */
+  /** The end of a turn of the event loop. */
+  private readonly turn = (): void => {
+    if (this.closed) return;
+    this.busy = this.pending;
+    this.owed ||= this.pending;
+    this.pending = false;
+    if (this.busy) {
+      setImmediate(this.turn);
+      this.sleepers.wakeAll();
+    }
+    if (this.owed && (!this.busy || this.isTime())) this.now();
+  };
+
+  /** Told of a pause within a long loop: wakes where a wake is due. */
   pause(): void {
-    if (this.pending && ++this.pauses >= PAUSES) this.now();
+    if (this.pending && this.isTime()) this.now();
+  }
+
+  private isTime(): boolean {
+    return performance.now() - this.lastAt >= INTERVAL_MS;
   }
 
   /** Wakes at once. */
   now(): void {
-    this.pauses = 0;
+    this.owed = false;
+    this.lastAt = performance.now();
     this.bell.ring();
     this.sleepers.wakeAll();
   }

@@ -1,6 +1,6 @@
 /**
- * Waking those who watch a typed store: one wake for each turn of the event loop in which there was a write, and one
- * after so many writes within a long loop.
+ * Waking those who watch a typed store: one wake after the turn of the event loop in which there was a write, and one
+ * after so many writes within a long loop (host/log/waker.ts).
  *
  * A write pays for no more than a decrement in the core. The first one of a turn finds the count at its end and is
  * answered `Wake` before it is made: the host arms the wake and repeats the call. A wake that is lost, because its
@@ -43,7 +43,7 @@ export class WatchWaker {
 
   /** Wakes where a wake is due, and for the last time. The view must still be there. */
   close(): void {
-    if (this.waker.pending) this.waker.now();
+    if (this.waker.due) this.waker.now();
     this.waker.close();
     this.view.wakeIn = 0;
   }
