@@ -6,6 +6,10 @@ import { SCRATCH_OFFSET } from './abi/memory';
 import { crcInit } from './crc/crc32c';
 
 export { crc32c } from './crc/crc32c';
+export { keydirApply, keydirApplyHints, keydirExpire, keydirHints, keydirPurge } from './keydir/apply';
+export { keydirGet } from './keydir/find';
+export { keydirReset } from './keydir/table';
+export { keydirCopy, keydirMoved, keydirWalk } from './keydir/walk';
 export { endOfBytes } from './mem/bytes';
 export { append, appendBatch, commit, publishBatch, sealBatch } from './record/append';
 export { layoutFields } from './schema/layout';

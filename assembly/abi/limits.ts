@@ -28,6 +28,10 @@ export const enum Kind {
   Put = 1,
   /** A key's tombstone. */
   Delete = 2,
+  /** A key with its value, behind 16 bytes that say since when and until when it has it. */
+  PutMeta = 128,
+  /** Every key of the store is gone. */
+  Clear = 129,
   /** A record that was damaged on the disk and that a repair replaced; its bytes are gone, its LSN stays. */
   Lost = 255,
 }

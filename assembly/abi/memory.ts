@@ -10,6 +10,8 @@ export const SCRATCH_BYTES: u32 = 262144;
 export const ROW_OFFSET: u32 = 262144;
 /** Where the mask of a row lies: which of its bits are meant. */
 export const MASK_OFFSET: u32 = 327680;
+/** Where a key lies that is looked for, in the scratch area: 64 KiB. */
+export const KEY_OFFSET: u32 = 327680;
 /** Where a column's values or indices lie, in the scratch area. */
 export const VALUES_OFFSET: u32 = 393216;
 /** Bytes of that part. */

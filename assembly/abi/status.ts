@@ -50,4 +50,10 @@ export const enum Status {
   Wake = -20,
   /** Nothing was written yet: the pages of the next records are to be made ready first. To be called again. */
   Cold = -21,
+  /** Nothing was done yet: the segment in the result is to be mapped first. To be called again. */
+  Unmapped = -22,
+  /** The record before the offset in the result expires; the run goes on behind it. */
+  Expires = -23,
+  /** The record at the offset in the result clears the store; the run goes on behind it. */
+  Clear = -24,
 }

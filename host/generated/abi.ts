@@ -81,6 +81,10 @@ export const Kind = {
   Put: 1,
   /** A key's tombstone. */
   Delete: 2,
+  /** A key with its value, behind 16 bytes that say since when and until when it has it. */
+  PutMeta: 128,
+  /** Every key of the store is gone. */
+  Clear: 129,
   /** A record that was damaged on the disk and that a repair replaced; its bytes are gone, its LSN stays. */
   Lost: 255,
 } as const;
@@ -106,6 +110,9 @@ export const ROW_OFFSET = 262144;
 
 /** Where the mask of a row lies: which of its bits are meant. */
 export const MASK_OFFSET = 327680;
+
+/** Where a key lies that is looked for, in the scratch area: 64 KiB. */
+export const KEY_OFFSET = 327680;
 
 /** Where a column's values or indices lie, in the scratch area. */
 export const VALUES_OFFSET = 393216;
@@ -176,6 +183,12 @@ export const Status = {
   Wake: -20,
   /** Nothing was written yet: the pages of the next records are to be made ready first. To be called again. */
   Cold: -21,
+  /** Nothing was done yet: the segment in the result is to be mapped first. To be called again. */
+  Unmapped: -22,
+  /** The record before the offset in the result expires; the run goes on behind it. */
+  Expires: -23,
+  /** The record at the offset in the result clears the store; the run goes on behind it. */
+  Clear: -24,
 } as const;
 export type Status = (typeof Status)[keyof typeof Status];
 
@@ -369,6 +382,173 @@ export const INFO_FLAGS_SHIFT = 17;
 export const INFO_FLAGS_MASK = 0x7f;
 
 export const INFO_KIND_SHIFT = 24;
+
+// assembly/layout/keydir.ts
+
+/** One key, 16 bytes. */
+export const KeydirEntry = {
+  /** u32. Keyed hash of the key. */
+  hash: 0,
+  /** u32. Offset of the frame in its segment, divided by 8; 0 marks a gap. */
+  place: 4,
+  /** u32. Bits 0-23 the stride of the frame, divided by 8; bits 24-31 flags. */
+  size: 8,
+  /** u32. Number of the segment. */
+  segment: 12,
+  /** Bytes of the whole structure. */
+  BYTES: 16,
+} as const;
+
+/** One record of a segment that its hint file names, 16 bytes. */
+export const HintEntry = {
+  /** u32. Keyed hash of the key; 0 where the record clears the store. */
+  hash: 0,
+  /** u32. Offset of the frame in its segment, divided by 8. */
+  place: 4,
+  /** u32. As in the table. */
+  size: 8,
+  /** u32. The frame's info word. */
+  info: 12,
+  /** Bytes of the whole structure. */
+  BYTES: 16,
+} as const;
+
+/** What is known of the segment of a number. */
+export const KeydirSegment = {
+  /** u32. Address of its `SegmentView`; 0 while it is not mapped. */
+  view: 0,
+  /** u32. `KeydirSegmentFlag`. */
+  flags: 4,
+  /** u32. Bytes of the frames that the table points at. */
+  liveBytes: 8,
+  /** u32. How many they are. */
+  liveRecords: 12,
+  /** Bytes of the whole structure. */
+  BYTES: 16,
+} as const;
+
+/** A key directory, in a slot of the static area. */
+export const Keydir = {
+  /** u32. Address of the first entry. */
+  table: 0,
+  /** u32. Entries that the range has room for. */
+  room: 4,
+  /** u32. Homes of hashes below `border`. */
+  slots: 8,
+  /** u32. Homes of hashes from `border` on; 0 while the table does not grow. */
+  nextSlots: 12,
+  /** u64. Growing: the hash from which on entries have moved; 2^32 while the table does not grow. */
+  border: 16,
+  /** u32. Growing: the slot from which on entries have moved. */
+  moved: 24,
+  /** u32. Keys. */
+  count: 28,
+  /** u64. The hash's key: the low half of the store's id. */
+  seedLow: 32,
+  /** u64. The high half. */
+  seedHigh: 40,
+  /** u32. Address of the `KeydirSegment`s. */
+  segments: 48,
+  /** u32. Growing: insertions until the next step. */
+  pace: 52,
+  /** Bytes of the whole structure. */
+  BYTES: 56,
+} as const;
+
+/** What a call leaves at the start of the scratch area. */
+export const KeydirResult = {
+  /** u32. Number of the segment of the record that was found; of the one that is to be mapped. */
+  segment: 0,
+  /** u32. Offset of the frame; of the first one that a run did not take. */
+  offset: 4,
+  /** u32. Address of the value. */
+  valueAt: 8,
+  /** u32. Bytes of the value. */
+  valueBytes: 12,
+  /** u32. The frame's info word. */
+  info: 16,
+  /** u32. Slot of the entry. */
+  slot: 20,
+  /** u32. Records taken by a run. */
+  records: 24,
+  /** u32. Of a record that another one took the place of: its segment, or none: `KEYDIR_NO_SEGMENT`. */
+  oldSegment: 28,
+  /** u32. Offset of its frame. */
+  oldOffset: 32,
+  /** u32. Stride of the frame that was found. */
+  stride: 36,
+  /** f64. When the record expires, in milliseconds since 1970; 0 for never. */
+  expiresAt: 40,
+  /** f64. LSN of the write that gave the key its value. */
+  version: 48,
+  /** f64. LSN of the record. */
+  lsn: 56,
+  /** Bytes of the whole structure. */
+  BYTES: 64,
+} as const;
+
+/** A record that compaction has put on the stage, 16 bytes. */
+export const KeydirMove = {
+  /** u32. Slot of its entry. */
+  slot: 0,
+  /** u32. Offset of its new frame from the beginning of the stage. */
+  staged: 4,
+  /** u32. Offset of its old frame. */
+  offset: 8,
+  /** u32. Stride of its new frame. */
+  stride: 12,
+  /** Bytes of the whole structure. */
+  BYTES: 16,
+} as const;
+
+/** What stands in front of the value of a `PutMeta`, 16 bytes. */
+export const PutMeta = {
+  /** u64. LSN of the write that gave the key this value; 0 where it is the record's own. */
+  version: 0,
+  /** u64. When the record expires, in milliseconds since 1970; 0 for never. */
+  expiresAt: 8,
+  /** Bytes of the whole structure. */
+  BYTES: 16,
+} as const;
+
+/** Flags of an entry. */
+export const KeydirFlag = {
+  /** The record expires. */
+  Expires: 1,
+} as const;
+export type KeydirFlag = (typeof KeydirFlag)[keyof typeof KeydirFlag];
+
+/** Flags of a segment. */
+export const KeydirSegmentFlag = {
+  /** A record of it was read since the flag was cleared. */
+  Used: 1,
+  /** It was dropped: what points at it is dead. */
+  Dropped: 2,
+} as const;
+export type KeydirSegmentFlag = (typeof KeydirSegmentFlag)[keyof typeof KeydirSegmentFlag];
+
+export const KEYDIR_ENTRY_BYTES = 16;
+
+export const KEYDIR_SEGMENT_BYTES = 16;
+
+export const KEYDIR_HINT_BYTES = 16;
+
+export const KEYDIR_MOVE_BYTES = 16;
+
+export const PUT_META_BYTES = 16;
+
+/** Most segments of a store: their numbers have 16 bits. */
+export const KEYDIR_SEGMENTS_MAX = 65536;
+
+/** Entries behind the last home, for runs that reach beyond it. */
+export const KEYDIR_SPARE = 4096;
+
+/** A segment that is none. */
+export const KEYDIR_NO_SEGMENT = 0xffffffff;
+
+export const KEYDIR_STRIDE_MASK = 0xffffff;
+
+export const KEYDIR_FLAGS_SHIFT = 24;
 
 // assembly/layout/segment.ts
 

@@ -6,7 +6,8 @@
 /** Units of assembly/ and what each may import. */
 export const ASSEMBLY: Readonly<Record<string, readonly string[]>> = {
   'index': ['keydir', 'record', 'schema', 'sync', 'index-blocks', 'crc', 'mem', 'layout', 'abi'],
-  'keydir': ['crc', 'mem', 'layout', 'abi'],
+  // A key directory reads frames.
+  'keydir': ['record', 'crc', 'mem', 'layout', 'abi'],
   'record': ['crc', 'mem', 'layout', 'abi'],
   'schema': ['crc', 'mem', 'layout', 'abi'],
   'sync': ['crc', 'mem', 'layout', 'abi'],

@@ -1,0 +1,227 @@
+/**
+ * Taking records into the table: frames that were committed, whoever wrote them, or the entries of a hint file. A put, a
+ * batch, a replay after a crash and a reader that catches up are all the same.
+ *
+ * A run ends early where the host has to do something, with a status that says what, and is then gone on with; what was
+ * taken before stays taken, and nothing is taken twice.
+ */
+import { Kind } from '../abi/limits';
+import { VALUES_BYTES, VALUES_OFFSET } from '../abi/memory';
+import { Status } from '../abi/status';
+import { FRAME_HEADER_BYTES, Frame, INFO_KEY_MASK, INFO_KIND_SHIFT, frameStride } from '../layout/frame';
+import {
+  HintEntry, KEYDIR_FLAGS_SHIFT, KEYDIR_HINT_BYTES, KEYDIR_NO_SEGMENT, KEYDIR_STRIDE_MASK, Keydir, KeydirEntry, KeydirFlag,
+  KeydirSegmentFlag, PutMeta,
+} from '../layout/keydir';
+import { SegmentView } from '../layout/view';
+import { checkFrame } from '../record/frame';
+import { find, hashOfFrame, isPut, resultOf, segmentAt, slotOf } from './find';
+import { entryAt, insertAt, prepare, removeAt } from './table';
+
+/** Takes the record of an entry out of its segment's account. */
+@inline
+function forget(dir: Keydir, entry: KeydirEntry): void {
+  const segment = segmentAt(dir, entry.segment);
+  segment.liveBytes -= (entry.size & KEYDIR_STRIDE_MASK) << 3;
+  segment.liveRecords--;
+  const result = resultOf();
+  result.oldSegment = entry.segment;
+  result.oldOffset = entry.place << 3;
+}
+
+/** Takes one put in. Where the frame of the old record is damaged, it counts as the key's: its hash is the same. */
+function put(dir: Keydir, hash: u32, at: usize, keyBytes: u32, place: u32, size: u32, number: u32): Status {
+  const ready = prepare(dir);
+  if (ready != Status.Ok) return ready;
+  const slot = find(dir, hash, at + FRAME_HEADER_BYTES, keyBytes);
+  if (slot == Status.Unmapped) return Status.Unmapped;
+  if (slot == Status.Absent) {
+    const status = insertAt(dir, resultOf().slot, hash, place, size, number);
+    if (status != Status.Ok) return status;
+  } else {
+    const entry = entryAt(dir, resultOf().slot);
+    forget(dir, entry);
+    entry.place = place;
+    entry.size = size;
+    entry.segment = number;
+  }
+  const segment = segmentAt(dir, number);
+  segment.liveBytes += (size & KEYDIR_STRIDE_MASK) << 3;
+  segment.liveRecords++;
+  return Status.Ok;
+}
+
+/** Takes one tombstone in. */
+function remove(dir: Keydir, hash: u32, at: usize, keyBytes: u32): Status {
+  const slot = find(dir, hash, at + FRAME_HEADER_BYTES, keyBytes);
+  if (slot == Status.Absent) return Status.Ok;
+  if (slot == Status.Unmapped) return Status.Unmapped;
+  const known = resultOf().slot;
+  forget(dir, entryAt(dir, known));
+  removeAt(dir, known);
+  return Status.Ok;
+}
+
+/** The size word of the entry of a frame that is a put. */
+@inline
+function sizeWord(at: usize): u32 {
+  const frame = changetype<Frame>(at);
+  const size = frameStride(frame.size) >> 3;
+  const info = frame.info;
+  if (info >> INFO_KIND_SHIFT != Kind.PutMeta) return size;
+  const meta = changetype<PutMeta>(at + FRAME_HEADER_BYTES + (info & INFO_KEY_MASK));
+  return meta.expiresAt == 0 ? size : size | (KeydirFlag.Expires << KEYDIR_FLAGS_SHIFT);
+}
+
+/**
+ * Takes the frames of [offset, end) of a mapped segment into the table.
+ *
+ * @param ordinal of the first frame in its segment; with `check` alone
+ * @param check whether each frame is checked first, as one that nobody vouches for
+ * @returns `Ok`; `Unmapped` (`segment`), `Full`, `Clear`, or what is wrong with the frame at `offset`, which was not
+ *   taken; `Expires` (its frame at `oldOffset`), taken. In the scratch area: `records` taken or passed over, `offset`
+ *   of the first one that was not, and of a single put the record that it replaced
+ */
+export function keydirApply(dir: Keydir, number: u32, offset: u32, end: u32, ordinal: u32, check: bool): Status {
+  const view = changetype<SegmentView>(segmentAt(dir, number).view);
+  const result = resultOf();
+  result.oldSegment = KEYDIR_NO_SEGMENT;
+  let records: u32 = 0;
+  let status = Status.Ok;
+  while (offset < end) {
+    const at = <usize>view.base + offset;
+    const frame = changetype<Frame>(at);
+    const lsn = check ? <u32>view.baseLsn + ordinal + records : frame.lsn;
+    if (check) status = checkFrame(at, end - offset, lsn, view.salt);
+    const size = frame.size;
+    if (status == Status.Ok && (size < FRAME_HEADER_BYTES || size > end - offset)) status = Status.BadSize;
+    if (status != Status.Ok) break;
+    const info = frame.info;
+    const keyBytes = info & INFO_KEY_MASK;
+    const kind = info >> INFO_KIND_SHIFT;
+    let expires = false;
+    if (keyBytes > size - FRAME_HEADER_BYTES) status = Status.BadSize;
+    else if (isPut(at)) {
+      const word = sizeWord(at);
+      status = put(dir, hashOfFrame(dir, at, info), at, keyBytes, offset >> 3, word, number);
+      expires = word >> KEYDIR_FLAGS_SHIFT != 0;
+    } else if (kind == Kind.Delete) status = remove(dir, hashOfFrame(dir, at, info), at, keyBytes);
+    else if (kind == Kind.Clear) status = Status.Clear;
+    if (status != Status.Ok) break;
+    records++;
+    offset += frameStride(size);
+    if (expires) {
+      status = Status.Expires;
+      break;
+    }
+  }
+  result.records = records;
+  // What is to be mapped stands in `segment`.
+  result.offset = offset;
+  return status;
+}
+
+/**
+ * Takes the entries of a hint file into the table.
+ *
+ * @param at address of the first entry
+ * @param count how many
+ * @returns as `keydirApply`; `records` counts entries. An entry that leads out of the segment ends the run with
+ *   `BadSize`
+ */
+export function keydirApplyHints(dir: Keydir, number: u32, at: usize, count: u32): Status {
+  const view = changetype<SegmentView>(segmentAt(dir, number).view);
+  const result = resultOf();
+  let records: u32 = 0;
+  let status = Status.Ok;
+  while (records < count) {
+    const hint = changetype<HintEntry>(at + <usize>records * <usize>KEYDIR_HINT_BYTES);
+    const offset = hint.place << 3;
+    const frameAt = <usize>view.base + offset;
+    const keyBytes = hint.info & INFO_KEY_MASK;
+    const kind = hint.info >> INFO_KIND_SHIFT;
+    const stride = (hint.size & KEYDIR_STRIDE_MASK) << 3;
+    if (offset > view.dataEnd || stride > view.dataEnd - offset || keyBytes + FRAME_HEADER_BYTES > stride) {
+      status = Status.BadSize;
+      break;
+    }
+    if (kind == Kind.Clear) status = Status.Clear;
+    else if (kind == Kind.Delete) status = remove(dir, hint.hash, frameAt, keyBytes);
+    else status = put(dir, hint.hash, frameAt, keyBytes, hint.place, hint.size, number);
+    if (status != Status.Ok) {
+      result.offset = offset;
+      break;
+    }
+    records++;
+    if (hint.size >> KEYDIR_FLAGS_SHIFT != 0) {
+      status = Status.Expires;
+      result.offset = offset;
+      break;
+    }
+  }
+  result.records = records;
+  return status;
+}
+
+/**
+ * Lists the frames of [offset, end) of a mapped segment as hint entries, at `VALUES_OFFSET`, as many as there is room for.
+ *
+ * @returns how many. In the scratch area: `offset` of the first frame that was not looked at, `records` looked at.
+ *   A frame that cannot be one ends the list before `end`
+ */
+export function keydirHints(dir: Keydir, number: u32, offset: u32, end: u32): u32 {
+  const view = changetype<SegmentView>(segmentAt(dir, number).view);
+  const most = VALUES_BYTES / KEYDIR_HINT_BYTES;
+  let count: u32 = 0;
+  let records: u32 = 0;
+  while (offset < end && count < most) {
+    const at = <usize>view.base + offset;
+    const frame = changetype<Frame>(at);
+    const size = frame.size;
+    const info = frame.info;
+    if (size < FRAME_HEADER_BYTES || size > end - offset || (info & INFO_KEY_MASK) > size - FRAME_HEADER_BYTES) break;
+    const kind = info >> INFO_KIND_SHIFT;
+    if (isPut(at) || kind == Kind.Delete || kind == Kind.Clear) {
+      const hint = changetype<HintEntry>(<usize>VALUES_OFFSET + <usize>count * <usize>KEYDIR_HINT_BYTES);
+      hint.hash = kind == Kind.Clear ? 0 : hashOfFrame(dir, at, info);
+      hint.place = offset >> 3;
+      hint.size = isPut(at) ? sizeWord(at) : frameStride(size) >> 3;
+      hint.info = info;
+      count++;
+    }
+    records++;
+    offset += frameStride(size);
+  }
+  const result = resultOf();
+  result.offset = offset;
+  result.records = records;
+  return count;
+}
+
+/**
+ * Removes the entry that points at a frame, if there is one: its record has expired.
+ *
+ * @returns 1 where there was one, 0 where not, or `Unmapped`
+ */
+export function keydirExpire(dir: Keydir, number: u32, offset: u32): i32 {
+  const viewAt = segmentAt(dir, number).view;
+  if (viewAt == 0) return Status.Unmapped;
+  const at = <usize>changetype<SegmentView>(viewAt).base + offset;
+  const slot = slotOf(dir, hashOfFrame(dir, at, changetype<Frame>(at).info), number, offset >> 3);
+  if (slot < 0) return 0;
+  forget(dir, entryAt(dir, slot));
+  removeAt(dir, slot);
+  return 1;
+}
+
+/** Removes the entries whose segments were dropped; returns how many they were. */
+export function keydirPurge(dir: Keydir): u32 {
+  let purged: u32 = 0;
+  for (let slot = dir.room; slot > 0; slot--) {
+    const entry = entryAt(dir, slot - 1);
+    if (entry.place == 0 || (segmentAt(dir, entry.segment).flags & KeydirSegmentFlag.Dropped) == 0) continue;
+    removeAt(dir, slot - 1);
+    purged++;
+  }
+  return purged;
+}
