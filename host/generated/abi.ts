@@ -81,6 +81,10 @@ export const Kind = {
   Put: 1,
   /** A key's tombstone. */
   Delete: 2,
+  /** A key with its value, which begins behind 16 bytes on the version and the expiry of the key. */
+  PutMeta: 128,
+  /** Everything before it is gone; no key, no payload. */
+  Clear: 129,
   /** A record that was damaged on the disk and that a repair replaced; its bytes are gone, its LSN stays. */
   Lost: 255,
 } as const;
@@ -195,7 +199,7 @@ export const Control = {
   readOnlyCompatible: 20,
   /** u32. Features that may be ignored. */
   compatible: 24,
-  /** u32. Which face made the store: 1 record log. */
+  /** u32. Which face made the store: 1 record log, 3 key-value store. */
   storeKind: 28,
   /** u64. The store's random id, first half. */
   storeIdLow: 32,
@@ -281,6 +285,9 @@ export const CONTROL_MAGIC = 0x4c54434556524156n;
 
 /** `storeKind` of a RecordLog. */
 export const STORE_KIND_RECORD_LOG = 1;
+
+/** `storeKind` of a KeyValueStore. */
+export const STORE_KIND_KEY_VALUE = 3;
 
 // assembly/layout/cursor.ts
 
