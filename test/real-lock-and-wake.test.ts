@@ -147,7 +147,7 @@ describe('waking', () => {
     address = memory.reserve(bytes);
     file = storage.create(place.file('word'));
     file.allocate(bytes);
-    mapping = file.map(memory, address, bytes, true);
+    mapping = file.map(memory, address, bytes, 'write');
   });
   afterAll(() => {
     mapping.unmap();
@@ -217,7 +217,7 @@ describe('waking', () => {
 
   it('ends the waits when the file is taken out of the memory', async () => {
     const other = memory.reserve(bytes);
-    const second = file.map(memory, other, bytes, false);
+    const second = file.map(memory, other, bytes, 'read');
     const waits = [storage.wait(memory, other, 0, 1000), storage.wait(memory, other + 256, 0, 1000)];
     second.unmap();
     await Promise.all(waits);
@@ -229,7 +229,7 @@ describe('waking', () => {
       const memory = new CoreMemory(16 << 20);
       const file = storage.open(${JSON.stringify(place.file('word'))}, 'read');
       const address = memory.reserve(${bytes});
-      file.map(memory, address, ${bytes}, false);
+      file.map(memory, address, ${bytes}, 'read');
       const word = (address + 64) >>> 2;
       tell('ready');
       for (let seen = 0; seen < 5;) {
@@ -288,7 +288,7 @@ describe('waking', () => {
       const memory = new CoreMemory(16 << 20);
       const file = storage.open(${JSON.stringify(place.file('word'))}, 'read');
       const address = memory.reserve(${bytes});
-      file.map(memory, address, ${bytes}, false);
+      file.map(memory, address, ${bytes}, 'read');
       const word = (address + 2048) >>> 2;
       tell('ready');
       for (let seen = 0; seen < 50;) {

@@ -204,7 +204,7 @@ describe('mapping', () => {
     const file = storage.create(place.file('a'));
     file.allocate(100_001);
     const address = memory.reserve(100_001);
-    const mapping = file.map(memory, address, 100_001, true);
+    const mapping = file.map(memory, address, 100_001, 'write');
     expect([mapping.address, mapping.length]).toEqual([address, 100_001]);
     memory.bytes.set(Buffer.from('by store'), address + 99_990);
     file.write(Buffer.from('by write'), 5000);
@@ -221,7 +221,7 @@ describe('mapping', () => {
     const file = storage.create(place.file('a'));
     file.write(Buffer.alloc(70_000, 7), 0);
     const address = memory.reserve(70_000);
-    const mapping = file.map(memory, address, 70_000, true);
+    const mapping = file.map(memory, address, 70_000, 'write');
     expect(memory.bytes[address + 69_999]).toBe(7);
     mapping.unmap();
     mapping.unmap();
@@ -241,7 +241,7 @@ describe('mapping', () => {
     const file = storage.create(place.file('a'));
     file.write(Buffer.alloc(8192, 7), 0);
     const address = memory.reserve(8192);
-    const mapping = file.map(memory, address, 8192, false);
+    const mapping = file.map(memory, address, 8192, 'read');
     file.close();
     storage.remove(place.file('a'));
     expect(memory.bytes[address + 8191]).toBe(7);
@@ -253,14 +253,14 @@ describe('mapping', () => {
     const file = storage.create(place.file('a'));
     file.allocate(MIB);
     const address = memory.reserve(MIB);
-    const older = file.map(memory, address, 65_536, true);
+    const older = file.map(memory, address, 65_536, 'write');
     memory.bytes[address] = 9;
-    const newer = file.map(memory, address, MIB, true);
+    const newer = file.map(memory, address, MIB, 'write');
     older.unmap();
     memory.bytes[address + MIB - 1] = 9;
     const bytes = readFileSync(place.file('a'));
     expect([bytes[0], bytes[MIB - 1], memory.bytes[address]]).toEqual([9, 9, 9]);
-    const shorter = file.map(memory, address, 65_536, true);
+    const shorter = file.map(memory, address, 65_536, 'write');
     expect([memory.bytes[address], memory.bytes[address + MIB - 1]]).toEqual([9, 0]);
     newer.unmap();
     shorter.unmap();
@@ -274,17 +274,17 @@ describe('mapping', () => {
     file.write(Uint8Array.of(1), 65535);
     file.write(Uint8Array.of(2, 3), 65536);
     const address = memory.reserve(2 * RANGE_ALIGNMENT);
-    const mapping = file.map(memory, address, 100_000, true, RANGE_ALIGNMENT);
+    const mapping = file.map(memory, address, 100_000, 'write', RANGE_ALIGNMENT);
     expect([...memory.bytes.subarray(address, address + 2)]).toEqual([2, 3]);
     memory.bytes[address + 99_999] = 4;
     const target = new Uint8Array(1);
     expect([file.read(target, 165_535), ...target]).toEqual([1, 4]);
-    const next = file.map(memory, address, 68_928, true, 2 * RANGE_ALIGNMENT);
+    const next = file.map(memory, address, 68_928, 'write', 2 * RANGE_ALIGNMENT);
     expect(memory.bytes[address + 34_463]).toBe(4);
     mapping.unmap();
     expect(memory.bytes[address + 34_463]).toBe(4);
-    failure('ERR_VARVE_INTERNAL', () => file.map(memory, address, 68_929, true, 2 * RANGE_ALIGNMENT));
-    failure('ERR_VARVE_INTERNAL', () => file.map(memory, address, 4096, true, 4096));
+    failure('ERR_VARVE_INTERNAL', () => file.map(memory, address, 68_929, 'write', 2 * RANGE_ALIGNMENT));
+    failure('ERR_VARVE_INTERNAL', () => file.map(memory, address, 4096, 'write', 4096));
     next.unmap();
     memory.release(address, 2 * RANGE_ALIGNMENT);
     file.close();
@@ -297,8 +297,8 @@ describe('mapping', () => {
     for (const [address, length] of [
       [MIB, 65_537], [MIB, 0], [MIB, -1], [MIB, Number.NaN], [MIB + 4096, 4096], [-65_536, 4096], [top, 4096],
       [top - 65_536, 65_537], [MIB + 0.5, 4096], [2 ** 53, 4096],
-    ] as const) failure('ERR_VARVE_INTERNAL', () => file.map(memory, address, length, true));
-    file.map(memory, top - 65_536, 65_536, true).unmap();
+    ] as const) failure('ERR_VARVE_INTERNAL', () => file.map(memory, address, length, 'write'));
+    file.map(memory, top - 65_536, 65_536, 'write').unmap();
     file.close();
   });
 
@@ -306,7 +306,7 @@ describe('mapping', () => {
     const file = storage.create(place.file('a'));
     file.write(Buffer.alloc(MIB, 7), 0);
     const address = memory.reserve(MIB);
-    const mapping = file.map(memory, address, MIB, true);
+    const mapping = file.map(memory, address, MIB, 'write');
     for (const pattern of ['normal', 'random', 'sequential', 'willneed', 'dontneed'] as const) {
       mapping.advise(5, MIB, pattern);
       mapping.advise(4096, 0, pattern);
@@ -338,7 +338,7 @@ describe('populating', () => {
     const file = storage.create(place.file('a'));
     file.allocate(8 * MIB);
     const address = memory.reserve(8 * MIB);
-    const mapping = file.map(memory, address, 8 * MIB, true);
+    const mapping = file.map(memory, address, 8 * MIB, 'write');
     expect(residentBytes(address)).toBe(0);
     mapping.populate(4 * MIB, 2 * MIB);
     expect(residentBytes(address)).toBe(2 * MIB);
@@ -354,7 +354,7 @@ describe('populating', () => {
     const file = storage.create(place.file('d/a'));
     file.allocate(MIB);
     const address = memory.reserve(MIB);
-    const mapping = file.map(memory, address, MIB, false);
+    const mapping = file.map(memory, address, MIB, 'read');
     for (let call = 0; call < 100; call++) mapping.populate(0, MIB);
     mapping.populate(-5, 10);
     mapping.populate(MIB, 4096);

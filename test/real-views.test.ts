@@ -55,7 +55,7 @@ describe.each(['koffi', 'mmap-io'])('views by %s', (way) => {
   it('stay valid when the mapping, the descriptor and the file are gone', () => {
     const file = storage.open(place.file('a'), 'write');
     const address = memory.reserve(10_000);
-    const mapping = file.map(memory, address, 10_000, true);
+    const mapping = file.map(memory, address, 10_000, 'write');
     const view = file.view(10_000);
     memory.bytes.set(Buffer.from('later'), address);
     expect(Buffer.from(view.subarray(0, 10)).toString()).toBe('latervarve');

@@ -28,9 +28,9 @@ export const enum Kind {
   Put = 1,
   /** A key's tombstone. */
   Delete = 2,
-  /** A key with its value, behind 16 bytes that say since when and until when it has it. */
+  /** A key with its value, which begins behind 16 bytes on the version and the expiry of the key. */
   PutMeta = 128,
-  /** Every key of the store is gone. */
+  /** Everything before it is gone; no key, no payload. */
   Clear = 129,
   /** A record that was damaged on the disk and that a repair replaced; its bytes are gone, its LSN stays. */
   Lost = 255,

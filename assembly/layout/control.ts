@@ -29,7 +29,7 @@ export class Control {
   readOnlyCompatible: u32;
   /** Features that may be ignored. */
   compatible: u32;
-  /** Which face made the store: 1 record log. */
+  /** Which face made the store: 1 record log, 3 key-value store. */
   storeKind: u32;
   /** The store's random id, first half. */
   storeIdLow: u64;
@@ -104,6 +104,8 @@ export const CONTROL_WAKE_OFFSET: u32 = 384;
 export const CONTROL_MAGIC: u64 = 0x4c54434556524156;
 /** `storeKind` of a RecordLog. */
 export const STORE_KIND_RECORD_LOG: u32 = 1;
+/** `storeKind` of a KeyValueStore. */
+export const STORE_KIND_KEY_VALUE: u32 = 3;
 
 if (offsetof<Control>() != 64) ERROR('the identity has 64 bytes');
 if (offsetof<Control>('version') != 12) ERROR('the checksum covers everything behind it');

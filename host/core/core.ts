@@ -15,6 +15,20 @@ export interface CoreExports {
   init(): number;
   crc32c(seed: number, at: number, size: number): number;
   endOfBytes(from: number, to: number): number;
+  keydirReset(dir: number): void;
+  keydirGet(dir: number, keyBytes: number, check: number): number;
+  keydirApply(dir: number, segment: number, offset: number, end: number, ordinal: number, check: number): number;
+  keydirApplyHints(dir: number, segment: number, at: number, count: number): number;
+  keydirHints(dir: number, segment: number, offset: number, end: number): number;
+  keydirExpire(dir: number, segment: number, offset: number): number;
+  keydirPurge(dir: number): number;
+  keydirWalk(
+    dir: number, segment: number, offset: number, end: number, ordinal: number, bytesMax: number, prefixBytes: number,
+  ): number;
+  keydirCopy(
+    dir: number, segment: number, offset: number, end: number, ordinal: number, room: number, bytesMax: number,
+  ): number;
+  keydirMoved(dir: number, from: number, to: number, offset: number, count: number): void;
   append(view: number, info: number, payloadBytes: number): number;
   appendBatch(view: number, count: number): number;
   sealBatch(view: number, at: number, count: number): void;

@@ -86,6 +86,11 @@ export const ERROR_CODES = {
     means: 'The records that were being read, or the record that a cursor stands at, were cut off or dropped meanwhile.',
     next: 'Start again from `firstLsn` or `lastLsn`.',
   },
+  ERR_VARVE_CONFLICT: {
+    kind: 'conflict',
+    means: 'A condition of a write did not hold: the key has another version than `ifVersion` says, or is there where `ifAbsent` was asked for. Nothing was written.',
+    next: 'Read the key again and decide anew; `details.expected` and `details.actual` hold both versions.',
+  },
   ERR_VARVE_DISK_FULL: {
     kind: 'capacity',
     means: 'The disk, a quota or a file-size limit leaves no room for the next segment or a new cursor. Nothing was lost.',

@@ -81,9 +81,9 @@ export const Kind = {
   Put: 1,
   /** A key's tombstone. */
   Delete: 2,
-  /** A key with its value, behind 16 bytes that say since when and until when it has it. */
+  /** A key with its value, which begins behind 16 bytes on the version and the expiry of the key. */
   PutMeta: 128,
-  /** Every key of the store is gone. */
+  /** Everything before it is gone; no key, no payload. */
   Clear: 129,
   /** A record that was damaged on the disk and that a repair replaced; its bytes are gone, its LSN stays. */
   Lost: 255,
@@ -208,7 +208,7 @@ export const Control = {
   readOnlyCompatible: 20,
   /** u32. Features that may be ignored. */
   compatible: 24,
-  /** u32. Which face made the store: 1 record log. */
+  /** u32. Which face made the store: 1 record log, 3 key-value store. */
   storeKind: 28,
   /** u64. The store's random id, first half. */
   storeIdLow: 32,
@@ -294,6 +294,9 @@ export const CONTROL_MAGIC = 0x4c54434556524156n;
 
 /** `storeKind` of a RecordLog. */
 export const STORE_KIND_RECORD_LOG = 1;
+
+/** `storeKind` of a KeyValueStore. */
+export const STORE_KIND_KEY_VALUE = 3;
 
 // assembly/layout/cursor.ts
 

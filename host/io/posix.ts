@@ -21,6 +21,8 @@ export const MAP_PRIVATE = 2;
 export const MAP_FIXED = 0x10;
 export const MAP_NORESERVE = LINUX ? 0x4000 : 0x40;
 export const MAP_ANONYMOUS = LINUX ? 0x20 : 0x1000;
+/** madvise: large pages, where the system has them for the asking. */
+export const MADV_HUGEPAGE = LINUX ? 14 : undefined;
 /** madvise: fault pages in for reading or for writing; Linux 5.14 and later. */
 export const MADV_POPULATE_READ = 22;
 export const MADV_POPULATE_WRITE = 23;

@@ -11,7 +11,7 @@ import type { CoreMemory } from '../core/memory.ts';
 import { attempt, CANNOT, errnoName, misuse, refused, translated } from './errors.ts';
 import { mapFile, type MappedFile } from './mapping.ts';
 import { LOCK_EXCLUSIVE, LOCK_NONE, posix } from './posix.ts';
-import type { Mapping, StoredFile } from './storage.ts';
+import type { Mapping, MappingAccess, StoredFile } from './storage.ts';
 import { viewFile } from './views.ts';
 import { FileWatch } from './watch.ts';
 
@@ -121,8 +121,8 @@ export class RealFile implements StoredFile {
     attempt(this.path, () => fdatasyncSync(this.fd()));
   }
 
-  map(memory: CoreMemory, address: number, length: number, writable: boolean, offset = 0): Mapping {
-    return mapFile(this.facts(), memory, address, length, writable, offset);
+  map(memory: CoreMemory, address: number, length: number, access: MappingAccess, offset = 0): Mapping {
+    return mapFile(this.facts(), memory, address, length, access, offset);
   }
 
   view(length: number): Uint8Array {

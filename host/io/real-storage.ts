@@ -15,6 +15,7 @@ import type { CoreMemory } from '../core/memory.ts';
 import { VarveError } from '../errors/varve-error.ts';
 import { attempt, misuse, translated } from './errors.ts';
 import { lockFile, shareLockFile } from './lock.ts';
+import { adviseHugePages, discardRange } from './mapping.ts';
 import { assertSupported } from './posix.ts';
 import { RealFile } from './real-file.ts';
 import type { Lock, Notice, SharedLock, Storage, StoredFile } from './storage.ts';
@@ -125,6 +126,14 @@ class RealStorage implements Storage {
 
   lockShared(path: string): SharedLock {
     return on(path, () => shareLockFile(path));
+  }
+
+  discard(memory: CoreMemory, address: number, length: number): void {
+    discardRange(memory, address, length);
+  }
+
+  adviseHuge(memory: CoreMemory, address: number, length: number): void {
+    adviseHugePages(memory, address, length);
   }
 
   now(): number {

@@ -15,13 +15,22 @@ import type { CoreMemory } from '../core/memory.ts';
 /** How a mapped range will be used. */
 export type AccessPattern = 'normal' | 'random' | 'sequential' | 'willneed' | 'dontneed';
 
+/**
+ * What a mapping is for: `read`, it is never written to; `write`, stores go into the file; `private`, stores go into
+ * copies of the pages that they touch, and change neither the file nor what anybody else sees of it.
+ */
+export type MappingAccess = 'read' | 'write' | 'private';
+
 /** A file mapped into the core's memory. */
 export interface Mapping {
   /** Byte address in the core's memory, a multiple of 64 KiB. */
   readonly address: number;
   /** Mapped bytes, as asked for. */
   readonly length: number;
-  /** Makes the pages of [offset, offset + length) present and writable; cheaper than by faults, and never fails. */
+  /**
+   * Makes the pages of [offset, offset + length) present, and those of a mapping for `write` writable; cheaper than by
+   * faults, and never fails.
+   */
   populate(offset: number, length: number): void;
   /** Advises the kernel about [offset, offset + length); a hint that never fails. */
   advise(offset: number, length: number, pattern: AccessPattern): void;
@@ -55,10 +64,10 @@ export interface StoredFile {
   syncNow(): void;
   /**
    * Maps [offset, offset + length) at `address` of the core's memory; the range must be reserved by the caller, it must
-   * end within the file, and `offset`, 0 where not given, is a multiple of 64 KiB. A mapping that is not writable must
-   * never be written to.
+   * end within the file, and `offset`, 0 where not given, is a multiple of 64 KiB. For `write` the file must be open
+   * for writing. While a mapping for `private` lives, nobody may write to the file: it may or may not show the change.
    */
-  map(memory: CoreMemory, address: number, length: number, writable: boolean, offset?: number): Mapping;
+  map(memory: CoreMemory, address: number, length: number, access: MappingAccess, offset?: number): Mapping;
   /**
    * Returns a private (copy-on-write) view of [0, length), valid as long as anyone holds it, whatever becomes of the
    * file's other mappings. Writing into it changes neither the file nor other views' file pages.
@@ -117,6 +126,16 @@ export interface Storage {
    * have it alone and are going to share it; ERR_VARVE_LOCKED where somebody has taken it by `lock`.
    */
   lockShared(path: string): SharedLock;
+  /**
+   * Gives the pages of [address, address + length) of the core's memory back to the system: they read as zeros then.
+   * The range is reserved by the caller, of multiples of 64 KiB, and no file is mapped there.
+   */
+  discard(memory: CoreMemory, address: number, length: number): void;
+  /**
+   * Asks for large pages in such a range, where the system has them: fewer faults and misses of address translation in
+   * a table that is hit all over. A hint that never fails; `discard` takes it back.
+   */
+  adviseHuge(memory: CoreMemory, address: number, length: number): void;
   /** Milliseconds since 1970. */
   now(): number;
   /** Fills with random bytes. */

@@ -28,7 +28,7 @@ export class ControlFile {
     const { memory } = context.core;
     const address = memory.reserve(RANGE_ALIGNMENT);
     try {
-      this.mapping = file.map(memory, address, CONTROL_BYTES, !context.readOnly);
+      this.mapping = file.map(memory, address, CONTROL_BYTES, context.readOnly ? 'read' : 'write');
     } catch (error) {
       memory.release(address, RANGE_ALIGNMENT);
       throw error;

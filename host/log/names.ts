@@ -7,9 +7,14 @@ import { join } from 'node:path';
 export const CONTROL_NAME = 'CONTROL';
 export const LOCK_NAME = 'LOCK';
 export const CURSORS_NAME = 'cursors';
+/** Where a key-value store keeps its table while it is closed. */
+export const KEYDIR_NAME = 'KEYDIR';
 const SEGMENT_NAME = /^(\d{20})\.seg$/;
 const NEW_NAME = /^\d{20}\.seg\.new$/;
-const OWN_NAME = /^(CONTROL|CONTROL\.new|LOCK|cursors|\d{20}\.seg(\.new)?|\d{20}[-.\w]*\.cut)$/;
+const HINT_NAME = /^(\d{20})\.hint$/;
+const OWN_NAMES = [
+  /^(CONTROL|KEYDIR)(\.new)?$/, /^LOCK$/, /^cursors$/, /^\d{20}\.(seg|hint)(\.new)?$/, /^\d{20}[-.\w]*\.cut$/,
+];
 
 /** `00000000000000000001.seg` for base LSN 1. */
 export function segmentName(baseLsn: number): string {
@@ -24,19 +29,30 @@ export function baseLsnOf(name: string): number | undefined {
   return Number.isSafeInteger(lsn) && lsn >= 1 ? lsn : undefined;
 }
 
-/** Where what stays of a segment is written before it takes the segment's place. */
-export function replacementPath(segmentPath: string): string {
-  return `${segmentPath}.new`;
+/** `00000000000000000001.hint`: what a key-value store notes of the sealed segment with base LSN 1. */
+export function hintName(baseLsn: number): string {
+  return `${String(baseLsn).padStart(20, '0')}.hint`;
 }
 
-/** Whether a file is a replacement that never took its place. */
+/** The base LSN of the segment that a hint is of, or `undefined` where the name is no hint's. */
+export function hintBaseLsnOf(name: string): number | undefined {
+  const match = HINT_NAME.exec(name);
+  return match === null ? undefined : baseLsnOf(segmentName(Number(match[1])));
+}
+
+/** Where a file is written before it takes the place of the one of that name. */
+export function replacementPath(path: string): string {
+  return `${path}.new`;
+}
+
+/** Whether a file is a segment's replacement that never took its place. */
 export function isReplacement(name: string): boolean {
   return NEW_NAME.test(name);
 }
 
 /** Whether varve gave a file this name. */
 export function isOwnName(name: string): boolean {
-  return OWN_NAME.test(name);
+  return OWN_NAMES.some((pattern) => pattern.test(name));
 }
 
 /**

@@ -1,6 +1,10 @@
 /**
  * Which segments are mapped. At most `bytesMax` bytes of sealed segments stay mapped; beyond that, or where the core's
- * memory has no room left, the least recently used one goes. The active segment is pinned by its writer.
+ * memory has no room left, the least recently used one goes. The active segment is pinned by its writer, and others are
+ * held while somebody works on their bytes.
+ *
+ * Who keeps addresses of mapped segments is told when they come and go. He may read there without asking the pool, so
+ * it asks him whether he did, before it takes a segment for the least recently used one.
  */
 import { VarveError } from '../errors/varve-error.ts';
 import type { SegmentView } from '../core/segment-view.ts';
@@ -18,9 +22,22 @@ export interface PoolCounters {
   readonly evictions: number;
 }
 
+/** Who keeps addresses of mapped segments. None of these calls may throw, or call the pool. */
+export interface PoolListener {
+  /** Told when a segment has been mapped: its `view` says where. */
+  mounted(segment: Segment): void;
+  /** Told when a segment is about to be unmapped: from the end of this call on, its bytes are not there. */
+  unmounted(segment: Segment): void;
+  /** Whether a mapped segment was used since the last time that this was asked of it. */
+  used(segment: Segment): boolean;
+}
+
 export class SegmentPool {
   private readonly mounted = new Set<Segment>();
   private readonly bytesMax: number;
+  /** How often each segment is held. */
+  private readonly held = new Map<Segment, number>();
+  private listener: PoolListener | undefined;
   private clock = 0;
   private mounts = 0;
   private evictions = 0;
@@ -29,6 +46,29 @@ export class SegmentPool {
 
   constructor(bytesMax: number) {
     this.bytesMax = bytesMax;
+  }
+
+  /** Tells a listener from now on, first of the segments that are mapped already. */
+  listen(listener: PoolListener): void {
+    this.listener = listener;
+    for (const segment of this.mounted) listener.mounted(segment);
+  }
+
+  /**
+   * Returns the segment's view, and keeps it from being evicted until `release` was called as often. Whoever seals,
+   * replaces or drops the segment meanwhile unmaps it all the same.
+   */
+  hold(segment: Segment): SegmentView {
+    const view = this.view(segment);
+    this.held.set(segment, (this.held.get(segment) ?? 0) + 1);
+    return view;
+  }
+
+  /** Gives back one hold. */
+  release(segment: Segment): void {
+    const holds = this.held.get(segment) ?? 0;
+    if (holds > 1) this.held.set(segment, holds - 1);
+    else this.held.delete(segment);
   }
 
   /** Returns the segment's view, mapping it where it is not mapped. */
@@ -43,6 +83,7 @@ export class SegmentPool {
         const view = segment.mount();
         this.mounted.add(segment);
         this.mounts++;
+        this.listener?.mounted(segment);
         this.trim(segment);
         return view;
       } catch (error) {
@@ -53,8 +94,8 @@ export class SegmentPool {
 
   /** Unmaps a segment, for whatever reason. */
   unmount(segment: Segment): void {
+    if (this.mounted.delete(segment)) this.listener?.unmounted(segment);
     segment.unmount();
-    this.mounted.delete(segment);
     if (this.pinned === segment) this.pinned = undefined;
   }
 
@@ -72,17 +113,28 @@ export class SegmentPool {
     while (this.mappedBytes() > this.bytesMax && this.evict(keep));
   }
 
-  /** Unmaps the least recently used segment but for `keep` and the pinned one; whether there was one. */
+  /** Unmaps the least recently used segment but for those that must stay, and `keep`; whether there was one. */
   private evict(keep: Segment): boolean {
-    let oldest: Segment | undefined;
-    for (const segment of this.mounted) {
-      if (segment === keep || segment === this.pinned) continue;
-      if (oldest === undefined || segment.lastUsed < oldest.lastUsed) oldest = segment;
+    let victim = this.leastRecent(keep);
+    // Each may turn out to have been used once; where all were, the first one goes nevertheless.
+    for (let asked = 0; victim !== undefined && asked < this.mounted.size; asked++) {
+      if (this.listener?.used(victim) !== true) break;
+      victim.lastUsed = ++this.clock;
+      victim = this.leastRecent(keep);
     }
-    if (oldest === undefined) return false;
-    this.unmount(oldest);
+    if (victim === undefined) return false;
+    this.unmount(victim);
     this.evictions++;
     return true;
+  }
+
+  private leastRecent(keep: Segment): Segment | undefined {
+    let oldest: Segment | undefined;
+    for (const segment of this.mounted) {
+      if (segment === keep || segment === this.pinned || this.held.has(segment)) continue;
+      if (oldest === undefined || segment.lastUsed < oldest.lastUsed) oldest = segment;
+    }
+    return oldest;
   }
 
   get counters(): PoolCounters {

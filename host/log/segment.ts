@@ -131,7 +131,7 @@ export class Segment {
     const address = core.memory.reserve(length);
     try {
       this.mapping = this.still ? copyOf(core, file, address, length)
-        : file.map(core.memory, address, length, !this.context.readOnly && this.mayChange);
+        : file.map(core.memory, address, length, !this.context.readOnly && this.mayChange ? 'write' : 'read');
       this.requireCurrent(length);
       const view = new SegmentView(core, {
         base: address,

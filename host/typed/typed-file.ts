@@ -109,7 +109,7 @@ export class TypedFile {
       const { memory } = core;
       const address = memory.reserve(RANGE_ALIGNMENT);
       undo.push(() => { memory.release(address, RANGE_ALIGNMENT); });
-      this.headerMapping = file.map(memory, address, format.liveBytes, !readOnly);
+      this.headerMapping = file.map(memory, address, format.liveBytes, readOnly ? 'read' : 'write');
       undo.push(() => { this.headerMapping.unmap(); });
       this.live = new LiveHeader(core, address, format.live);
       const { wakeGroup } = this.live;

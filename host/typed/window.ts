@@ -128,7 +128,7 @@ export class RecordWindow {
     const { recordsOffset, stride } = this.places;
     const length = Math.min(this.range.length, this.endOf(capacity) - offset);
     // A new mapping at the same address takes the place of the old one at once.
-    this.mapping = this.file.map(this.memory, this.range.address, length, this.writable, offset);
+    this.mapping = this.file.map(this.memory, this.range.address, length, this.writable ? 'write' : 'read', offset);
     this.offset = offset;
     this.firstIndex = Math.max(0, Math.ceil((offset - recordsOffset) / stride));
     this.roomCount = Math.max(0, Math.floor((offset + length - this.startOf(this.firstIndex)) / stride));

@@ -38,7 +38,7 @@ describe('sync', () => {
 
   test('covers stores into mapped memory', async () => {
     const file = durableFile('/d/a', PAGE);
-    file.map(memory, A, PAGE, true);
+    file.map(memory, A, PAGE, 'write');
     memory.bytes[A + 100] = 9;
     await file.sync();
     memory.bytes[A + 100] = 10;
@@ -162,13 +162,13 @@ describe('a full or failing disk', () => {
     for (const change of changes) expect(failure(change).details['errno']).toBe('EROFS');
     const file = reader.open('/d/a', 'read');
     expect(failure(() => file.write(filled(1, 1), 0)).details['errno']).toBe('EBADF');
-    expect(failure(() => file.map(memory, A, PAGE, true)).details['errno']).toBe('EACCES');
+    expect(failure(() => file.map(memory, A, PAGE, 'write')).details['errno']).toBe('EACCES');
     expect(disk.paths()).toEqual(['/d/a']);
   });
 
   test('decays where tampered with, durably and in every mapping', () => {
     const file = durableFile('/d/a', PAGE);
-    file.map(memory, A, PAGE, true);
+    file.map(memory, A, PAGE, 'write');
     disk.tamper('/d/a', 5, filled(1, 0xff));
     expect(memory.bytes[A + 5]).toBe(0xff);
     disk.powerCut(new Random(1), { pages: 'lost' });
@@ -180,7 +180,7 @@ describe('a killed process', () => {
   test('leaves what it wrote and stored to everyone, and its lock to the next', () => {
     const file = storage.create('/d/a');
     file.allocate(PAGE);
-    file.map(memory, A, PAGE, true);
+    file.map(memory, A, PAGE, 'write');
     storage.lock('/d/LOCK');
     file.write(filled(1, 1), 0);
     memory.bytes[A + 1] = 2;

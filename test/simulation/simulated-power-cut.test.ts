@@ -157,7 +157,7 @@ describe('power cut', () => {
 
   test('ends every process: each later call throws and pending waits and syncs are rejected', async () => {
     const file = durableFile('/d/a', PAGE);
-    const mapping = file.map(memory, A, PAGE, true);
+    const mapping = file.map(memory, A, PAGE, 'write');
     const waiting = storage.wait(memory, A, 0, 1000);
     const syncing = file.sync();
     disk.powerCut();
@@ -177,7 +177,7 @@ describe('power cut', () => {
 
   test('can strike at any call, and loses what is stored into mapped memory afterwards', () => {
     const file = durableFile('/d/a', PAGE);
-    file.map(memory, A, PAGE, true);
+    file.map(memory, A, PAGE, 'write');
     memory.bytes[A] = 1;
     disk.failAt({ operation: 'size', nth: 2, error: 'power-cut' });
     expect(file.size()).toBe(PAGE);

@@ -121,5 +121,6 @@ export function restart(inode: Inode): void {
   inode.failed.clear();
   inode.handles = 0;
   inode.mappings.length = 0;
+  inode.copies.length = 0;
   inode.views = [];
 }

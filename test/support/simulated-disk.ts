@@ -205,7 +205,7 @@ export class SimulatedDisk extends SimulatedMedium {
         for (const owner of [...owners]) if (owner === process) this.unlock(file, process);
       }
       for (const file of [...this.live]) {
-        for (const mapping of [...file.mappings]) if (mapping.owner === process) mapping.detach('unmapped');
+        for (const mapping of file.mapped) if (mapping.owner === process) mapping.detach('unmapped');
         this.forget(file);
       }
       this.waiters.end(process, error);

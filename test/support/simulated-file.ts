@@ -6,7 +6,7 @@
  */
 import { type CoreMemory, RANGE_ALIGNMENT } from '../../host/core/memory.ts';
 import { STATIC_END } from '../../host/generated/abi.ts';
-import type { Mapping, StoredFile } from '../../host/io/storage.ts';
+import type { Mapping, MappingAccess, StoredFile } from '../../host/io/storage.ts';
 import { type Operation, misuse, systemError } from './simulated-faults.ts';
 import { type Inode, PAGE_BYTES, pagesFor } from './simulated-inode.ts';
 import { MappedRange, PrivateView, show } from './simulated-mapping.ts';
@@ -90,8 +90,8 @@ export class SimulatedFile implements StoredFile {
     this.beginSync()();
   }
 
-  map(memory: CoreMemory, address: number, length: number, writable: boolean, offset = 0): Mapping {
-    this.begin('map', 'mmap', writable);
+  map(memory: CoreMemory, address: number, length: number, access: MappingAccess, offset = 0): Mapping {
+    this.begin('map', 'mmap', access === 'write');
     this.mustHold(offset + length, offset + 1);
     if (offset % RANGE_ALIGNMENT !== 0) throw misuse(`${this.path} mapped from ${offset} on`, { path: this.path, offset });
     const end = address + pagesFor(length) * PAGE_BYTES;
@@ -106,7 +106,7 @@ export class SimulatedFile implements StoredFile {
       this.disk.takeOut(other, 'replaced');
     }
     const range = new MappedRange(
-      this.inode, memory, address, length, writable, this.path, this.process, offset);
+      this.inode, memory, address, length, access, this.path, this.process, offset);
     return new SimulatedMapping(this.process, range);
   }
 

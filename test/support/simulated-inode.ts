@@ -108,7 +108,14 @@ export class Inode {
   links = 0;
   handles = 0;
   readonly mappings: MappedRange[] = [];
+  /** Private mappings, which share nothing with the file any more. */
+  readonly copies: MappedRange[] = [];
   views: PrivateView[] = [];
+
+  /** All mappings. */
+  get mapped(): MappedRange[] {
+    return [...this.mappings, ...this.copies];
+  }
 
   /** Sets the visible size; blocks past it are freed. */
   resize(size: number): void {

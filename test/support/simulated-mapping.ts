@@ -5,11 +5,14 @@
  * bytes stored into writable mappings since the last exchange go into the visible image, and from there into every
  * other mapping and view. It runs to its end within one call, so nobody ever sees half of an exchange.
  *
+ * A private mapping is a copy that takes no part in that: it shows the file as it was when it was made.
+ *
  * What would have killed the process is found here: a store into a read-only mapping, past the end of the file, or
  * into a page without a block. So is what this scheme cannot do: two mappings that store different values into one
  * byte between two exchanges.
  */
 import type { CoreMemory } from '../../host/core/memory.ts';
+import type { MappingAccess } from '../../host/io/storage.ts';
 import { type Inode, PAGE_BYTES, pagesFor } from './simulated-inode.ts';
 
 /** What mapped pages that a truncation took away are filled with: reading them would have been a bus error. */
@@ -22,7 +25,7 @@ export class MappedRange {
   readonly memory: CoreMemory;
   readonly address: number;
   readonly length: number;
-  readonly writable: boolean;
+  readonly access: MappingAccess;
   readonly path: string;
   /** Who mapped it. */
   readonly owner: object;
@@ -34,21 +37,21 @@ export class MappedRange {
   state: 'live' | 'replaced' | 'unmapped' = 'live';
 
   constructor(
-    inode: Inode, memory: CoreMemory, address: number, length: number, writable: boolean, path: string, owner: object,
-    offset = 0,
+    inode: Inode, memory: CoreMemory, address: number, length: number, access: MappingAccess, path: string,
+    owner: object, offset = 0,
   ) {
     this.inode = inode;
     this.memory = memory;
     this.address = address;
     this.length = length;
-    this.writable = writable;
+    this.access = access;
     this.path = path;
     this.owner = owner;
     this.bytes = Buffer.from(memory.memory.buffer, address, pagesFor(length) * PAGE_BYTES);
     this.firstPage = offset / PAGE_BYTES;
     this.endPage = this.firstPage + pagesFor(length);
     this.show(this.firstPage, this.endPage);
-    inode.mappings.push(this);
+    this.holders.push(this);
   }
 
   /** Whether a byte of `memory` lies in the mapped pages. */
@@ -76,8 +79,13 @@ export class MappedRange {
   /** Takes the mapping off the file; the memory keeps its bytes. */
   detach(state: 'replaced' | 'unmapped'): void {
     this.state = state;
-    const at = this.inode.mappings.indexOf(this);
-    if (at >= 0) this.inode.mappings.splice(at, 1);
+    const at = this.holders.indexOf(this);
+    if (at >= 0) this.holders.splice(at, 1);
+  }
+
+  /** Those that share the file, or those that have copies of it. */
+  private get holders(): MappedRange[] {
+    return this.access === 'private' ? this.inode.copies : this.inode.mappings;
   }
 }
 
@@ -182,15 +190,15 @@ export function exchange(
   const { visible } = inode;
   const live = pagesFor(visible.size);
   const before = new Map<number, Buffer>();
-  const writableFirst = [...inode.mappings].sort((a, b) => Number(b.writable) - Number(a.writable));
+  const writableFirst = [...inode.mappings].sort((a, b) => Number(b.access === 'write') - Number(a.access === 'write'));
   for (const mapping of writableFirst) {
-    const all = mapping.writable || thorough;
+    const all = mapping.access === 'write' || thorough;
     for (const page of all ? storedPages(mapping, before) : spoiltPages(mapping, before)) {
       if (page >= live) {
         breaches.push(`a store beyond the end of ${mapping.path} (${visible.size} bytes) at offset `
           + `${firstStore(mapping, page, GONE_PAGE)} would have killed the process`);
         mapping.show(page, page + 1);
-      } else if (!mapping.writable) {
+      } else if (mapping.access !== 'write') {
         const at = firstStore(mapping, page, before.get(page) ?? visible.page(page));
         breaches.push(`a store to a read-only mapping of ${mapping.path} at offset ${at} would have killed the `
           + 'process');

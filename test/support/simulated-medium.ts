@@ -129,7 +129,7 @@ export abstract class SimulatedMedium {
 
   /** Frees the blocks of a file that nobody can reach any more. */
   forget(file: Inode): void {
-    if (file.links === 0 && file.handles === 0 && file.mappings.length === 0) this.live.delete(file);
+    if (file.links === 0 && file.handles === 0 && file.mapped.length === 0) this.live.delete(file);
   }
 
   /** Gives back one hold of a process on a lock. */
@@ -142,7 +142,7 @@ export abstract class SimulatedMedium {
 
   /** The live mappings of all files in one memory. */
   mappingsOf(memory: CoreMemory): MappedRange[] {
-    return [...this.live].flatMap((file) => file.mappings).filter((mapping) => mapping.memory === memory);
+    return [...this.live].flatMap((file) => file.mapped).filter((mapping) => mapping.memory === memory);
   }
 
   /** Takes a mapping out of its memory, which reads as zeros then. */
@@ -159,7 +159,8 @@ export abstract class SimulatedMedium {
 
   /** What word an address is: one of a file, or one of that memory. */
   wordOf(memory: CoreMemory, address: number): Word {
-    const mapping = this.mappingsOf(memory).find((each) => each.covers(memory, address));
+    const mapping = this.mappingsOf(memory)
+      .find((each) => each.access !== 'private' && each.covers(memory, address));
     if (mapping === undefined) return { home: memory, offset: address, memory, address };
     const offset = mapping.firstPage * PAGE_BYTES + address - mapping.address;
     return { home: mapping.inode, offset, memory, address };

@@ -4,11 +4,12 @@
  *
  * Every call of the interface is counted and can be made to fail before it does anything.
  */
-import type { CoreMemory } from '../../host/core/memory.ts';
+import { type CoreMemory, RANGE_ALIGNMENT } from '../../host/core/memory.ts';
 import { VarveError } from '../../host/errors/varve-error.ts';
+import { STATIC_END } from '../../host/generated/abi.ts';
 import type { Lock, SharedLock, Storage, StoredFile } from '../../host/io/storage.ts';
 import { wordAt } from './simulated-clock.ts';
-import { type Operation, SimulatedPowerCut, systemError } from './simulated-faults.ts';
+import { type Operation, SimulatedPowerCut, misuse, systemError } from './simulated-faults.ts';
 import { SimulatedFile } from './simulated-file.ts';
 import { Inode } from './simulated-inode.ts';
 import type { HeldLock, SimulatedMedium } from './simulated-medium.ts';
@@ -129,6 +130,28 @@ export class SimulatedStorage implements Storage {
     const lock = others ?? { owners: [], alone: true };
     lock.owners.push(this);
     return { ...this.held(entry, lock), alone: others === undefined, share: () => { lock.alone = false; } };
+  }
+
+  discard(memory: CoreMemory, address: number, length: number): void {
+    this.disk.pass(this, 'discard');
+    this.mustBeAnonymous(memory, address, length);
+    memory.bytes.fill(0, address, address + length);
+  }
+
+  adviseHuge(memory: CoreMemory, address: number, length: number): void {
+    this.disk.pass(this, 'advise');
+    this.mustBeAnonymous(memory, address, length);
+  }
+
+  private mustBeAnonymous(memory: CoreMemory, address: number, length: number): void {
+    const end = address + length;
+    if (address % RANGE_ALIGNMENT !== 0 || length % RANGE_ALIGNMENT !== 0 || length <= 0
+      || address < STATIC_END || end > memory.bytes.length) {
+      throw misuse(`${length} bytes at ${address} are no range of the memory`, { address, length });
+    }
+    const mapped = this.disk.mappingsOf(memory).find((each) =>
+      each.address < end && each.address + each.bytes.length > address);
+    if (mapped !== undefined) throw misuse(`${mapped.path} is mapped at ${mapped.address}`, { path: mapped.path });
   }
 
   now(): number {

@@ -23,7 +23,8 @@ type Options = TypedDumpOptions;
 
 const EXCERPT_BYTES = 64;
 const KIND_NAMES: Readonly<Record<number, string>> = {
-  [Kind.Raw]: 'raw', [Kind.Put]: 'put', [Kind.Delete]: 'delete', [Kind.Lost]: 'lost',
+  [Kind.Raw]: 'raw', [Kind.Put]: 'put', [Kind.Delete]: 'delete',
+  [Kind.PutMeta]: 'put-meta', [Kind.Clear]: 'clear', [Kind.Lost]: 'lost',
 };
 
 export function declareDump(program: Command, run: Run): void {

@@ -5,7 +5,7 @@
 import type { Command } from 'commander';
 import { basename } from 'node:path';
 import { RecordLog, type CursorInfo, type RecoveryReport } from '../../index.ts';
-import { FRAMES_OFFSET, Status, STORE_KIND_RECORD_LOG } from '../../generated/abi.ts';
+import { FRAMES_OFFSET, Status, STORE_KIND_KEY_VALUE, STORE_KIND_RECORD_LOG } from '../../generated/abi.ts';
 import { idText, type ControlFacts, type SegmentFacts } from '../../log/inspect.ts';
 import { declare, inspect, type Context, type Run } from '../context.ts';
 import { Exit } from '../exit.ts';
@@ -29,6 +29,10 @@ interface SegmentRow {
   readonly createdAt: string | null;
   readonly sealedAt: string | null;
 }
+
+const KIND_NAMES: Readonly<Record<number, string>> = {
+  [STORE_KIND_RECORD_LOG]: 'record-log', [STORE_KIND_KEY_VALUE]: 'key-value',
+};
 
 const OUTCOMES: Readonly<Record<RecoveryReport['outcome'], { readonly exit: Exit; readonly colour: typeof good }>> = {
   created: { exit: Exit.Ok, colour: good },
@@ -101,7 +105,7 @@ function identityOf(control: ControlFacts | undefined, files: readonly SegmentFa
 }
 
 function kindName(kind: number): string {
-  return kind === STORE_KIND_RECORD_LOG ? 'record-log' : `kind ${kind}`;
+  return KIND_NAMES[kind] ?? `kind ${kind}`;
 }
 
 function toJson(
