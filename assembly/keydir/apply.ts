@@ -15,7 +15,7 @@ import {
 } from '../layout/keydir';
 import { SegmentView } from '../layout/view';
 import { checkFrame } from '../record/frame';
-import { find, hashOfFrame, isPut, resultOf, segmentAt, slotOf } from './find';
+import { describe, find, hashOfFrame, isPut, resultOf, segmentAt, slotOf } from './find';
 import { entryAt, insertAt, prepare, removeAt } from './table';
 
 /** Takes the record of an entry out of its segment's account. */
@@ -79,7 +79,7 @@ function sizeWord(at: usize): u32 {
  * @param ordinal of the first frame in its segment; with `check` alone
  * @param check whether each frame is checked first, as one that nobody vouches for
  * @returns `Ok`; `Unmapped` (`segment`), `Full`, `Clear`, or what is wrong with the frame at `offset`, which was not
- *   taken; `Expires` (its frame at `oldOffset`), taken. In the scratch area: `records` taken or passed over, `offset`
+ *   taken; `Expires`, taken: `offset` is just past it, `stride` and `expiresAt` are its. In the scratch area: `records` taken or passed over, `offset`
  *   of the first one that was not, and of a single put the record that it replaced
  */
 export function keydirApply(dir: Keydir, number: u32, offset: u32, end: u32, ordinal: u32, check: bool): Status {
@@ -111,6 +111,7 @@ export function keydirApply(dir: Keydir, number: u32, offset: u32, end: u32, ord
     records++;
     offset += frameStride(size);
     if (expires) {
+      describe(view, at);
       status = Status.Expires;
       break;
     }
@@ -154,8 +155,9 @@ export function keydirApplyHints(dir: Keydir, number: u32, at: usize, count: u32
     }
     records++;
     if (hint.size >> KEYDIR_FLAGS_SHIFT != 0) {
+      describe(view, frameAt);
       status = Status.Expires;
-      result.offset = offset;
+      result.offset = offset + stride;
       break;
     }
   }

@@ -1,0 +1,153 @@
+/**
+ * Iterating over a store as it was at one moment. The log is scanned in order, up to its end of then; a record is
+ * delivered if the table points at it, or if it was replaced only since then, which the store tells. So nothing is
+ * copied when an iteration begins, however many keys there are, and every record is checked.
+ *
+ * Segments that hold what a snapshot may still deliver are not dropped by compaction while it lasts: until it is at its
+ * end, `return` is called, or nobody has it any more.
+ */
+import { VarveError } from '../errors/varve-error.ts';
+import { FRAMES_OFFSET, FRAME_HEADER_BYTES, Frame, INFO_KEY_MASK, INFO_KIND_SHIFT, KEY_OFFSET, Kind, PUT_META_BYTES, Status } from '../generated/abi.ts';
+import { copyRun } from '../log/copies.ts';
+import type { Segment } from '../log/segment.ts';
+import { corruptFrame } from '../log/segments.ts';
+import { writeKey } from './keys.ts';
+import type { LogSource } from './source.ts';
+import { locationOf, type KeyTable, type ReplacedPlaces } from './table.ts';
+import type { Key } from './types.ts';
+
+const RUN_BYTES = 65536;
+
+/** Where a record of a run stands in the run's copy. */
+export interface Piece {
+  readonly buffer: Buffer;
+  readonly keyFrom: number;
+  readonly keyTo: number;
+  readonly valueFrom: number;
+  readonly valueTo: number;
+}
+
+/** What an iteration is over. */
+export interface SnapshotOptions<T> {
+  readonly source: LogSource;
+  readonly table: KeyTable;
+  readonly prefix: Key;
+  /** Makes what is delivered of a record. */
+  readonly make: (piece: Piece) => T;
+  /** Asked before each run: the error to throw where the store was closed meanwhile; removes what has expired. */
+  readonly ready: () => void;
+}
+
+interface Part {
+  readonly segment: Segment;
+  readonly end: number;
+}
+
+const abandoned = new FinalizationRegistry<() => void>((end) => { end(); });
+
+export class Snapshot<T> implements IterableIterator<T, undefined> {
+  private readonly options: SnapshotOptions<T>;
+  private readonly replaced: ReplacedPlaces = new Set();
+  private readonly parts: Part[];
+  private offset: number = FRAMES_OFFSET;
+  private ordinal = 0;
+  private items: T[] = [];
+  private next_ = 0;
+  private done = false;
+
+  constructor(options: SnapshotOptions<T>) {
+    this.options = options;
+    const { source, table } = options;
+    for (const segment of source.segments().list) segment.noteEnd();
+    this.parts = source.segments().list.map((segment) => ({ segment, end: segment.dataEnd })).reverse();
+    table.snapshots.add(this.replaced);
+    const { replaced } = this;
+    abandoned.register(this, () => { table.snapshots.delete(replaced); }, this);
+  }
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  next(): IteratorResult<T, undefined> {
+    while (this.next_ === this.items.length) {
+      if (this.done || !this.load()) return this.return();
+    }
+    return { done: false, value: this.items[this.next_++]! };
+  }
+
+  return(): IteratorReturnResult<undefined> {
+    if (!this.done) {
+      this.done = true;
+      abandoned.unregister(this);
+      this.options.table.snapshots.delete(this.replaced);
+    }
+    this.items = [];
+    this.next_ = 0;
+    return { done: true, value: undefined };
+  }
+
+  /** Takes the next run; false at the end. */
+  private load(): boolean {
+    const { options: { ready }, parts } = this;
+    ready();
+    const part = parts.at(-1);
+    if (part === undefined) return false;
+    if (this.offset >= part.end) {
+      parts.pop();
+      this.offset = FRAMES_OFFSET;
+      this.ordinal = 0;
+    } else {
+      this.loadRun(part);
+    }
+    return true;
+  }
+
+  private loadRun({ segment, end }: Part): void {
+    const { source: { pool, context: { core } }, table, prefix } = this.options;
+    const { dir } = table;
+    this.requireThere(segment);
+    const view = pool.view(segment);
+    const number = table.numberOf(segment);
+    const prefixBytes = prefix.length === 0 ? 0 : writeKey(core.memory.bytes, KEY_OFFSET, prefix);
+    const from = this.offset;
+    const status = dir.walk(number, from, end, this.ordinal, RUN_BYTES, prefixBytes);
+    const { listed, records, offset } = dir;
+    if (status !== Status.Ok && records === 0) {
+      throw corruptFrame(segment, from, segment.baseLsn + this.ordinal, status);
+    }
+    const chosen: number[] = [];
+    for (let index = 0; index < listed; index++) {
+      const at = dir.offsetAt(index);
+      const place = at & ~1;
+      if (at !== place || (this.replaced.size > 0 && this.replaced.has(locationOf(number, place)))) chosen.push(place - from);
+    }
+    this.items = [];
+    this.next_ = 0;
+    if (chosen.length > 0) this.take(copyRun(core.memory.buffer, view.base + from, view.base + offset), chosen);
+    this.offset = offset;
+    this.ordinal += records;
+  }
+
+  private take(copy: Uint8Array<ArrayBuffer>, chosen: readonly number[]): void {
+    const { make } = this.options;
+    const buffer = Buffer.from(copy.buffer, copy.byteOffset, copy.length);
+    const words = new Uint32Array(copy.buffer, copy.byteOffset, copy.length >> 2);
+    this.items = chosen.map((at) => {
+      const info = words[(at + Frame.info) / 4]!;
+      const keyFrom = at + FRAME_HEADER_BYTES;
+      const keyTo = keyFrom + (info & INFO_KEY_MASK);
+      const valueFrom = info >>> INFO_KIND_SHIFT === Kind.PutMeta ? keyTo + PUT_META_BYTES : keyTo;
+      return make({ buffer, keyFrom, keyTo, valueFrom, valueTo: at + words[(at + Frame.size) / 4]! });
+    });
+  }
+
+  /** A reader cannot keep the writer from dropping what it is about to deliver. */
+  private requireThere(segment: Segment): void {
+    const { source } = this.options;
+    if (source.segments().find(segment.baseLsn) === segment) return;
+    throw new VarveError('ERR_VARVE_TRUNCATED',
+      `the store in ${source.context.directory} was compacted while it was being iterated over; begin again`,
+      { path: segment.path, segment: segment.baseLsn });
+  }
+}

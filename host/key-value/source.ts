@@ -1,0 +1,80 @@
+/**
+ * The log under a key-value store, opened for writing or for reading, and the table that knows its records: taking in
+ * what a reader has not seen yet, and giving everything back.
+ */
+import { STORE_KIND_KEY_VALUE } from '../generated/abi.ts';
+import { openReader, openWriter } from '../log/open.ts';
+import type { SegmentPool } from '../log/pool.ts';
+import type { LogReader } from '../log/reader.ts';
+import type { RecoveryReport } from '../log/report.ts';
+import type { LogContext, Segment } from '../log/segment.ts';
+import type { SegmentSet } from '../log/segments.ts';
+import type { LogWriter } from '../log/writer.ts';
+import { KeyTable } from './table.ts';
+
+/** What opening needs of the options. */
+export interface SourceOptions {
+  readonly readOnly: boolean;
+  readonly create: boolean;
+  readonly segmentBytes: number;
+  readonly mappedBytesMax: number;
+}
+
+/** The part of a segment that lies between two records. */
+export interface Run {
+  readonly segment: Segment;
+  readonly offset: number;
+  readonly end: number;
+  /** Of the first record in its segment. */
+  readonly ordinal: number;
+}
+
+export class LogSource {
+  readonly context: LogContext;
+  readonly pool: SegmentPool;
+  readonly writer: LogWriter | undefined;
+  readonly reader: LogReader | undefined;
+  readonly report: RecoveryReport;
+
+  constructor(context: LogContext, options: SourceOptions) {
+    this.context = context;
+    const storeKind = STORE_KIND_KEY_VALUE;
+    if (options.readOnly) {
+      const { reader, pool } = openReader(context, options.mappedBytesMax, storeKind);
+      this.pool = pool;
+      this.reader = reader;
+      this.writer = undefined;
+      this.report = reader.report;
+    } else {
+      const { writer, pool, report } = openWriter(context, { ...options, storeKind });
+      this.pool = pool;
+      this.reader = undefined;
+      this.writer = writer;
+      this.report = report;
+    }
+  }
+
+  segments(): SegmentSet { return (this.writer ?? this.reader!).segments; }
+  get firstLsn(): number { return (this.writer ?? this.reader!).firstLsn; }
+  get lastLsn(): number { return (this.writer ?? this.reader!).lastLsn; }
+  get durableLsn(): number { return (this.writer ?? this.reader!).durableLsn; }
+
+  /** The runs that hold the records from `from` to `to`, mapped one at a time as they are asked for. */
+  * runs(from: number, to: number): Generator<Run, void> {
+    for (const segment of [...this.segments().list]) {
+      if (segment.baseLsn > to) return;
+      const view = this.pool.view(segment);
+      const first = Math.max(from, segment.baseLsn) - segment.baseLsn;
+      const last = Math.min(to, segment.baseLsn + view.records - 1) - segment.baseLsn;
+      if (first > last) continue;
+      const end = last + 1 < view.records ? view.locate(last + 1) : view.dataEnd;
+      yield { segment, offset: view.locate(first), end, ordinal: first };
+    }
+  }
+
+  /** A table for this log, empty. */
+  makeTable(): KeyTable {
+    const { idLow, idHigh } = (this.writer ?? this.reader!).identity!;
+    return new KeyTable({ context: this.context, pool: this.pool, segments: () => this.segments() }, idLow, idHigh);
+  }
+}

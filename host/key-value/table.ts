@@ -1,0 +1,374 @@
+/**
+ * A store's key directory with what belongs to it: the range of its table, the numbers of the log's segments, the heap
+ * of what expires, and the snapshots that are told what was replaced.
+ *
+ * Invariants: each segment of the log that was taken in has a number, and its entry in the core says where it is mapped
+ * now; what the table points at has a number; a number is given anew only when nothing points at it any more.
+ */
+import { Keydir, type Place, type TableState } from '../core/keydir.ts';
+import { RANGE_ALIGNMENT, rangeBytes } from '../core/memory.ts';
+import { VarveError } from '../errors/varve-error.ts';
+import {
+  FRAME_HEADER_BYTES, KEYDIR_ENTRY_BYTES, KEYDIR_SEGMENTS_MAX, KEYDIR_SEGMENT_BYTES, KEYDIR_SPARE, Status,
+} from '../generated/abi.ts';
+import type { PoolListener, SegmentPool } from '../log/pool.ts';
+import type { LogContext, Segment } from '../log/segment.ts';
+import { corruptFrame, type SegmentSet } from '../log/segments.ts';
+import { ExpiryHeap } from './expiry.ts';
+
+/** Address space for a table: this part of what is free, so that it seldom has to move. */
+const RESERVED_PART = 8;
+const LEAST_TABLE_BYTES = 4 * RANGE_ALIGNMENT;
+/** The table grows by a quarter where it is, so a range must have room for more than that. */
+const GROWTH = 1.5;
+
+/** What a snapshot is told: places of records that were their keys' newest when it began, and are not any more. */
+export type ReplacedPlaces = Set<number>;
+
+/** One number for a place, exact. */
+export function locationOf(segment: number, offset: number): number {
+  return segment * 2 ** 32 + offset / 8;
+}
+
+/** The place of such a number. */
+export function placeOf(location: number): Place {
+  const segment = Math.floor(location / 2 ** 32);
+  return { segment, offset: (location - segment * 2 ** 32) * 8 };
+}
+
+/** A record that a replay found damaged. */
+export interface DamagedRecord {
+  readonly path: string;
+  /** Base LSN of the segment. */
+  readonly segment: number;
+  readonly offset: number;
+  readonly lsn: number;
+}
+
+/** The log that a table is of. */
+export interface TableLog {
+  readonly context: LogContext;
+  readonly pool: SegmentPool;
+  segments(): SegmentSet;
+}
+
+export class KeyTable implements PoolListener {
+  readonly dir: Keydir;
+  readonly expiry = new ExpiryHeap();
+  /** Snapshots under way. */
+  readonly snapshots = new Set<ReplacedPlaces>();
+  /** Told of each record that a replay finds damaged. */
+  damaged: (record: DamagedRecord) => void = () => undefined;
+  private readonly log: TableLog;
+  private range: { readonly address: number; readonly length: number };
+  private readonly listAddress: number;
+  /** Numbers of segments by base LSN, and back; 0 for a number that is free. */
+  private readonly numbers = new Map<number, number>();
+  private readonly baseLsns: number[] = [];
+  private readonly free: number[] = [];
+  private released = false;
+
+  /** The hash's key is the store's id. Errors: ERR_VARVE_MEMORY_FULL */
+  constructor(log: TableLog, idLow: bigint, idHigh: bigint) {
+    const { core, storage } = log.context;
+    this.log = log;
+    this.listAddress = core.memory.reserve(KEYDIR_SEGMENTS_MAX * KEYDIR_SEGMENT_BYTES);
+    storage.discard(core.memory, this.listAddress, KEYDIR_SEGMENTS_MAX * KEYDIR_SEGMENT_BYTES);
+    try {
+      this.range = this.reserve(0);
+    } catch (error) {
+      core.memory.release(this.listAddress, KEYDIR_SEGMENTS_MAX * KEYDIR_SEGMENT_BYTES);
+      throw error;
+    }
+    this.dir = new Keydir(core, this.listAddress, idLow, idHigh);
+    this.dir.place(this.range.address, this.range.length);
+    this.dir.reset();
+    log.pool.listen(this);
+  }
+
+  /** Takes a range for a table of at least so many bytes; it holds zeros. */
+  private reserve(bytes: number): { readonly address: number; readonly length: number } {
+    const { core: { memory }, storage } = this.log.context;
+    const least = Math.max(LEAST_TABLE_BYTES, rangeBytes(bytes * GROWTH));
+    const length = Math.max(least, Math.floor(memory.largestFree() / RESERVED_PART / RANGE_ALIGNMENT) * RANGE_ALIGNMENT);
+    const address = memory.reserve(length);
+    storage.discard(memory, address, length);
+    storage.adviseHuge(memory, address, length);
+    return { address, length };
+  }
+
+  /** Moves the table, which its range has no room for any more, to a larger one. */
+  private enlarge(): void {
+    const { core: { memory }, storage } = this.log.context;
+    const { address, length } = this.range;
+    const bytes = (this.dir.slots + KEYDIR_SPARE) * KEYDIR_ENTRY_BYTES;
+    const range = this.reserve(Math.max(bytes, length));
+    memory.bytes.copyWithin(range.address, address, address + Math.min(length, bytes));
+    this.dir.place(range.address, range.length);
+    this.range = range;
+    storage.discard(memory, address, length);
+    memory.release(address, length);
+  }
+
+  /** The range of the table. */
+  get tableRange(): { readonly address: number; readonly length: number } { return this.range; }
+
+  /** Keys, those that have expired and were not removed yet among them. */
+  get count(): number { return this.dir.count; }
+
+  // Segments.
+
+  /** Gives numbers to the segments of the log that have none yet, and takes in which are mapped. */
+  adopt(): void {
+    for (const segment of this.log.segments().list) if (!this.numbers.has(segment.baseLsn)) this.take(segment);
+  }
+
+  private take(segment: Segment, liveBytes = 0, liveRecords = 0, number = this.nextNumber()): number {
+    this.numbers.set(segment.baseLsn, number);
+    this.baseLsns[number] = segment.baseLsn;
+    this.dir.openSegment(number, liveBytes, liveRecords);
+    if (segment.view !== undefined) this.dir.setView(number, segment.view.at);
+    return number;
+  }
+
+  private nextNumber(): number {
+    const number = this.free.pop() ?? this.baseLsns.length;
+    if (number < KEYDIR_SEGMENTS_MAX) return number;
+    throw new VarveError('ERR_VARVE_MEMORY_FULL',
+      `a key-value store has at most ${KEYDIR_SEGMENTS_MAX} segments; compact it, or copy it to a store with larger ones`,
+      { path: this.log.context.directory });
+  }
+
+  /** The number of a segment. */
+  numberOf(segment: Segment): number {
+    return this.numbers.get(segment.baseLsn) ?? this.take(segment);
+  }
+
+  /** The segment of a number; `undefined` where the log has it no more. */
+  segmentOf(number: number): Segment | undefined {
+    const baseLsn = this.baseLsns[number] ?? 0;
+    const segment = baseLsn === 0 ? undefined : this.log.segments().find(baseLsn);
+    return segment?.baseLsn === baseLsn ? segment : undefined;
+  }
+
+  /** The list of segments as KEYDIR keeps it. */
+  segmentList(): { readonly baseLsn: number; readonly liveBytes: number; readonly liveRecords: number }[] {
+    return this.baseLsns.map((baseLsn, number) => ({
+      baseLsn, liveBytes: this.dir.liveBytes(number), liveRecords: this.dir.liveRecords(number),
+    }));
+  }
+
+  /**
+   * Takes out the segments that the log has dropped. Nothing points at them in a writer's table; in that of a reader who
+   * was far behind, what does is dead.
+   */
+  dropMissing(): void {
+    const kept = new Set(this.log.segments().list.map((segment) => segment.baseLsn));
+    const gone = this.baseLsns.flatMap((baseLsn, number) => (baseLsn !== 0 && !kept.has(baseLsn) ? [number] : []));
+    if (gone.length === 0) return;
+    const isPointedAt = gone.some((number) => this.dir.liveRecords(number) > 0);
+    for (const number of gone) this.dir.dropSegment(number);
+    if (isPointedAt) this.dir.purge();
+    for (const number of gone) {
+      this.numbers.delete(this.baseLsns[number]!);
+      this.baseLsns[number] = 0;
+      this.free.push(number);
+    }
+  }
+
+  mounted(segment: Segment): void {
+    const number = this.numbers.get(segment.baseLsn);
+    if (number !== undefined) this.dir.setView(number, segment.view!.at);
+  }
+
+  unmounted(segment: Segment): void {
+    const number = this.numbers.get(segment.baseLsn);
+    if (number !== undefined) this.dir.setView(number, 0);
+  }
+
+  used(segment: Segment): boolean {
+    const number = this.numbers.get(segment.baseLsn);
+    return number !== undefined && this.dir.takeUsed(number);
+  }
+
+  // Records.
+
+  /** Takes in what was just committed: frames of [offset, end) of a mapped segment. */
+  apply(segment: Segment, offset: number, end: number): void {
+    if (this.snapshots.size > 0) {
+      this.applyEach(segment, offset, end);
+      return;
+    }
+    const status = this.dir.apply(this.numberOf(segment), offset, end, 0, false);
+    if (status !== Status.Ok) this.applyRest(segment, end, false, status, 0);
+  }
+
+  /** Takes frames in that nobody vouches for; damaged ones are told of. */
+  applyChecked(segment: Segment, offset: number, end: number, ordinal: number): void {
+    const status = this.dir.apply(this.numberOf(segment), offset, end, ordinal, true);
+    if (status !== Status.Ok) this.applyRest(segment, end, true, status, ordinal);
+  }
+
+  /** Does what a run that ended early needs, and goes on with it, to its end. */
+  private applyRest(segment: Segment, end: number, check: boolean, why: number, first: number): void {
+    const { dir, log: { pool } } = this;
+    const number = this.numberOf(segment);
+    let status = why;
+    let ordinal = first + dir.records;
+    pool.hold(segment);
+    try {
+      while (status !== Status.Ok) {
+        let { offset } = dir;
+        if (status === Status.Clear) {
+          this.clear();
+          offset += FRAME_HEADER_BYTES;
+          ordinal++;
+        } else if (status === Status.Unmapped || status === Status.Full || status === Status.Expires) {
+          this.serve(status, number);
+        } else {
+          if (!check) throw corruptFrame(segment, offset, segment.baseLsn + ordinal, status);
+          offset = this.skip(segment, offset, end, ordinal);
+          ordinal++;
+        }
+        if (offset >= end) return;
+        status = dir.apply(number, offset, end, ordinal, check);
+        ordinal += dir.records;
+      }
+    } finally {
+      pool.release(segment);
+    }
+  }
+
+  /** Does what a call of the core asked for before it can go on. */
+  serve(status: number, number: number): void {
+    const { dir } = this;
+    if (status === Status.Expires) {
+      this.expiry.push(dir.expiresAt, locationOf(number, dir.offset - dir.stride));
+    } else if (status === Status.Full) {
+      const { slots } = dir;
+      // Where there was room, it is keys of one hash that are too many.
+      const crowded = slots * GROWTH + KEYDIR_SPARE < dir.room;
+      if (crowded) throw new VarveError('ERR_VARVE_MEMORY_FULL', 'too many keys of this store have the same hash');
+      this.enlarge();
+    } else {
+      this.map(dir.segment);
+    }
+  }
+
+  /** Maps the segment of a number; one that is gone is taken out of the table. */
+  map(number: number): void {
+    const segment = this.segmentOf(number);
+    if (segment !== undefined) this.log.pool.view(segment);
+    else this.dropMissing();
+  }
+
+  /** Passes over a damaged frame; where it can be told whose it is, that key's gets say so. Returns what comes next. */
+  private skip(segment: Segment, offset: number, end: number, ordinal: number): number {
+    const { dir } = this;
+    const view = segment.view!;
+    this.damaged({ path: segment.path, segment: segment.baseLsn, offset, lsn: segment.baseLsn + ordinal });
+    const next = ordinal + 1 < view.records ? view.locate(ordinal + 1) : end;
+    if (next <= offset) return end;
+    const number = this.numberOf(segment);
+    for (;;) {
+      const status = dir.apply(number, offset, next, 0, false);
+      if (status !== Status.Unmapped && status !== Status.Full) return next;
+      this.serve(status, number);
+    }
+  }
+
+  /** Takes frames in one by one, and tells the snapshots what they replaced. */
+  private applyEach(segment: Segment, from: number, end: number): void {
+    const { dir } = this;
+    const number = this.numberOf(segment);
+    const { unsigned } = this.log.context.core.memory;
+    this.log.pool.hold(segment);
+    try {
+      for (let offset = from; offset < end;) {
+        const next = offset + ((unsigned[(segment.view!.base + offset) / 4 + 1]! + 7) & ~7);
+        const status = dir.apply(number, offset, next, 0, false);
+        const retry = status === Status.Unmapped || status === Status.Full;
+        if (status === Status.Ok || status === Status.Expires) this.noteReplaced();
+        if (status === Status.Clear) this.clear();
+        else if (retry || status === Status.Expires) this.serve(status, number);
+        else if (status !== Status.Ok) throw corruptFrame(segment, offset, 0, status);
+        if (!retry) offset = next;
+      }
+    } finally {
+      this.log.pool.release(segment);
+    }
+  }
+
+  private noteReplaced(): void {
+    const { replaced } = this.dir;
+    if (replaced !== undefined) this.tell(locationOf(replaced.segment, replaced.offset));
+  }
+
+  /** Tells the snapshots that a record is not the newest of its key any more. */
+  tell(location: number): void {
+    for (const snapshot of this.snapshots) snapshot.add(location);
+  }
+
+  /** Empties the table. */
+  private clear(): void {
+    const { core: { memory }, storage } = this.log.context;
+    if (this.snapshots.size > 0) for (const { segment, offset } of this.dir.entries()) this.tell(locationOf(segment, offset));
+    storage.discard(memory, this.range.address, this.range.length);
+    storage.adviseHuge(memory, this.range.address, this.range.length);
+    this.dir.reset();
+    for (const [number, baseLsn] of this.baseLsns.entries()) {
+      if (baseLsn === 0) continue;
+      this.dir.openSegment(number);
+      const view = this.segmentOf(number)?.view;
+      if (view !== undefined) this.dir.setView(number, view.at);
+    }
+    this.expiry.clear();
+  }
+
+  /** Begins anew, with no key and no segment. */
+  reset(): void {
+    this.clear();
+    this.numbers.clear();
+    this.baseLsns.length = 0;
+    this.free.length = 0;
+  }
+
+  /** Removes what has expired by `now`. */
+  expire(now: number): void {
+    const { dir, expiry } = this;
+    for (let location = expiry.popDue(now); location !== undefined; location = expiry.popDue(now)) {
+      const place = placeOf(location);
+      if (this.segmentOf(place.segment) === undefined) continue;
+      while (dir.expire(place) === Status.Unmapped) this.map(place.segment);
+    }
+  }
+
+  /** Takes over a table that KEYDIR has brought: its state, and what it says of the segments. */
+  restore(
+    state: TableState,
+    list: readonly { readonly baseLsn: number; readonly liveBytes: number; readonly liveRecords: number }[],
+  ): void {
+    this.dir.state = state;
+    for (const [number, { baseLsn, liveBytes, liveRecords }] of list.entries()) {
+      const segment = baseLsn === 0 ? undefined : this.log.segments().find(baseLsn);
+      if (segment?.baseLsn === baseLsn) {
+        this.take(segment, liveBytes, liveRecords, number);
+      } else {
+        this.baseLsns[number] = 0;
+        this.free.push(number);
+      }
+    }
+  }
+
+  /** Gives everything back. */
+  release(): void {
+    if (this.released) return;
+    this.released = true;
+    const { core: { memory }, storage } = this.log.context;
+    storage.discard(memory, this.range.address, this.range.length);
+    memory.release(this.range.address, this.range.length);
+    storage.discard(memory, this.listAddress, KEYDIR_SEGMENTS_MAX * KEYDIR_SEGMENT_BYTES);
+    memory.release(this.listAddress, KEYDIR_SEGMENTS_MAX * KEYDIR_SEGMENT_BYTES);
+    this.dir.release();
+  }
+}
