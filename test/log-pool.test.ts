@@ -3,14 +3,12 @@
  * time, and asked before what he reads is taken away.
  */
 import { afterEach, describe, expect, it } from 'vitest';
-import { STORE_KIND_RECORD_LOG } from '../host/generated/abi.ts';
-import { realStorage } from '../host/io/real-storage.ts';
-import { openWriter } from '../host/log/open.ts';
 import type { PoolListener, SegmentPool } from '../host/log/pool.ts';
 import type { Segment } from '../host/log/segment.ts';
 import type { LogWriter } from '../host/log/writer.ts';
 import { type LogFixture, failure, giveCore, onEach, takeCore } from './support/log-fixture.ts';
 import { SimulatedDisk } from './support/simulated-disk.ts';
+import { writerIn, writerOf } from './support/writer-fixture.ts';
 
 const SEGMENT_BYTES = 65536;
 let writer: LogWriter | undefined;
@@ -21,14 +19,8 @@ afterEach(() => {
 
 /** A log of five sealed segments with one record each, and an active one; `open` of the sealed ones may be mapped. */
 function logOf(fixture: LogFixture, open: number): { writer: LogWriter; pool: SegmentPool; sealed: Segment[] } {
-  const context = {
-    core: fixture.core, storage: fixture.storage ?? realStorage(), directory: fixture.directory, readOnly: false,
-  };
-  const opened = openWriter(context, {
-    storeKind: STORE_KIND_RECORD_LOG, segmentBytes: SEGMENT_BYTES, create: true,
-    // A sealed segment of one record takes far less than the page that it is rounded up to here.
-    mappedBytesMax: SEGMENT_BYTES + open * 8192,
-  });
+  // A sealed segment of one record takes a little more than 8 KiB.
+  const opened = writerIn(fixture, SEGMENT_BYTES, SEGMENT_BYTES + open * 8192 + 4096);
   writer = opened.writer;
   for (let at = 0; at < 5; at++) {
     writer.append(new Uint8Array(4000).fill(at), 0);
@@ -193,10 +185,7 @@ onEach('a listener of the mapped segments', (make) => {
 describe('a core without room', () => {
   it('gives up what is not held for what is wanted, and says so when everything is held', () => {
     const core = takeCore('simd', 16 << 20);
-    const context = { core, storage: new SimulatedDisk().storage(), directory: '/store', readOnly: false };
-    const opened = openWriter(context, {
-      storeKind: STORE_KIND_RECORD_LOG, segmentBytes: SEGMENT_BYTES, create: true, mappedBytesMax: Infinity,
-    });
+    const opened = writerOf(core, new SimulatedDisk().storage(), '/store');
     writer = opened.writer;
     for (let at = 0; at < 5; at++) {
       writer.append(new Uint8Array(3 << 20), 0);

@@ -9,6 +9,8 @@ export const FORMAT_VERSION: u32 = 1;
 export const PAYLOAD_BYTES_MAX: u32 = 67108864;
 /** Most bytes of a record's key: 64 KiB. */
 export const KEY_BYTES_MAX: u32 = 65536;
+/** Bytes on version and expiry that stand in front of the value in a record of kind `PutMeta`. */
+export const PUT_META_BYTES: u32 = 16;
 /** Frames begin at multiples of this. */
 export const FRAME_ALIGNMENT: u32 = 8;
 /** Where the first frame of a segment begins: the header's page is never written again once frames follow. */

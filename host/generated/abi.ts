@@ -58,6 +58,9 @@ export const PAYLOAD_BYTES_MAX = 67108864;
 /** Most bytes of a record's key: 64 KiB. */
 export const KEY_BYTES_MAX = 65536;
 
+/** Bytes on version and expiry that stand in front of the value in a record of kind `PutMeta`. */
+export const PUT_META_BYTES = 16;
+
 /** Frames begin at multiples of this. */
 export const FRAME_ALIGNMENT = 8;
 

@@ -1,5 +1,6 @@
 /**
- * The writer of a log: what makes it durable, cuts it and closes it. Appending is host/log/appender.ts.
+ * The writer of a log: what makes it durable, cuts it and closes it. Appending is host/log/appender.ts and
+ * host/log/batches.ts.
  *
  * Invariants: the durable mark never passes what was committed when a sync was submitted; after a failed write or sync
  * nothing is written any more; CONTROL never promises more than the disk holds.
@@ -7,7 +8,7 @@
 import type { StoreIdentity } from '../core/control-page.ts';
 import { VarveError } from '../errors/varve-error.ts';
 import type { Lock } from '../io/storage.ts';
-import { Appender } from './appender.ts';
+import { BatchAppender } from './batches.ts';
 import type { SegmentPool } from './pool.ts';
 import { takePlace, writeKept, type Recovered, type Replacement } from './recovery.ts';
 import type { LogContext, Segment } from './segment.ts';
@@ -30,7 +31,7 @@ interface SyncTarget {
   readonly names: number;
 }
 
-export class LogWriter extends Appender {
+export class LogWriter extends BatchAppender {
   private readonly lock: Lock;
   private readonly syncer: Syncer;
   private durable: { lsn: number; position: number };
