@@ -37,11 +37,6 @@ function within<V>(decode: (bytes: Buffer) => V): (buffer: Buffer, from: number,
   return (buffer, from, to) => decode(buffer.subarray(from, to));
 }
 
-/** The text of [from, to), by the runtime's unchecked reader where there is one. */
-const textOf = typeof Buffer.prototype.utf8Slice === 'function'
-  ? (bytes: Buffer, from: number, to: number): string => bytes.utf8Slice!(from, to)
-  : (bytes: Buffer, from: number, to: number): string => bytes.toString('utf8', from, to);
-
 function binary(): CompiledCodec<Uint8Array> {
   const encode = (value: Uint8Array): Uint8Array => {
     if (value instanceof Uint8Array) return value;
@@ -56,8 +51,8 @@ function utf8(): CompiledCodec<string> {
     if (typeof value === 'string') return value;
     throw wrongType('value', 'a string', value);
   };
-  return compiled(encode, (bytes) => textOf(bytes, 0, bytes.length),
-    (buffer, from, to) => textOf(buffer, from, to), true, false);
+  return compiled(encode, (bytes) => bytes.utf8Slice(0, bytes.length),
+    (buffer, from, to) => buffer.utf8Slice(from, to), true, false);
 }
 
 function json(): CompiledCodec<unknown> {
@@ -80,8 +75,8 @@ function json(): CompiledCodec<unknown> {
       throw badValue('json', 'JSON', error);
     }
   };
-  return compiled(encode, (bytes) => parse(textOf(bytes, 0, bytes.length)),
-    (buffer, from, to) => parse(textOf(buffer, from, to)), true, false);
+  return compiled(encode, (bytes) => parse(bytes.utf8Slice(0, bytes.length)),
+    (buffer, from, to) => parse(buffer.utf8Slice(from, to)), true, false);
 }
 
 /** The error for bytes that are no value of the codec that the store was opened with. */
@@ -206,6 +201,6 @@ function choose<V>(codec: ValueCodec<V>) {
 declare global {
   interface Buffer {
     /** The runtime's unchecked reader behind `toString('utf8', from, to)`. */
-    utf8Slice?(from: number, to: number): string;
+    utf8Slice(from: number, to: number): string;
   }
 }
