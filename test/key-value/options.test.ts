@@ -132,7 +132,8 @@ describe('put', () => {
 
 describe('putMany, delete and update', () => {
   it('take what they have', () => {
-    expect(checkPutMany({ ttl: 5, durable: true }, now)).toEqual({ expiresAt: 1_000_005, ifVersion: -1, durable: true });
+    expect(checkPutMany({ ttl: 5, durable: true }, now))
+      .toEqual({ expiresAt: 1_000_005, ifVersion: -1, durable: true });
     expect(checkDelete({})).toEqual({ expiresAt: 0, ifVersion: -1, durable: false });
     expect(checkDelete({ ifVersion: 3, durable: true })).toEqual({ expiresAt: 0, ifVersion: 3, durable: true });
     const change = (value: unknown) => value;
