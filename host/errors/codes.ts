@@ -108,8 +108,8 @@ export const ERROR_CODES = {
   },
   ERR_VARVE_UNSUPPORTED: {
     kind: 'state',
-    means: 'The platform, the file system or the Node.js version cannot do what is needed.',
-    next: 'Use Linux or macOS on x64 or arm64, Node.js 20 or later, and a local file system.',
+    means: 'The platform, the file system or the Node.js version cannot do what is needed, or an optional package is not installed; `details.package` names it then.',
+    next: 'Use Linux or macOS on x64 or arm64, Node.js 20 or later, and a local file system; install the package.',
   },
   ERR_VARVE_FORMAT: {
     kind: 'format',
@@ -138,8 +138,8 @@ export const ERROR_CODES = {
   },
   ERR_VARVE_BAD_VALUE: {
     kind: 'corruption',
-    means: 'A typed record holds what its field cannot: a boolean that is neither 0 nor 1, a length above the bound, an index of no value of an enum, a timestamp beyond all dates.',
-    next: 'Set the field anew, or restore a copy; see which program wrote the record.',
+    means: 'A typed record holds what its field cannot: a boolean that is neither 0 nor 1, a length above the bound, an index of no value of an enum, a timestamp beyond all dates. Or the bytes of a key\'s value are none of the codec that the store was opened with.',
+    next: 'Set the field anew, or restore a copy; see which program wrote the record. Open a key-value store with the codec that it was written with.',
   },
   ERR_VARVE_INEXACT: {
     kind: 'state',
