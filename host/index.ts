@@ -27,6 +27,17 @@ export type { Change, Watcher } from './typed/watch.ts';
 export type { WatchOptions } from './typed/watchers.ts';
 export type { Difference } from './typed/schema-text.ts';
 export { defineSchema, type Field, type Fields, type RecordOf, type Schema, type SchemaDefinition } from './typed/schema.ts';
+export { KeyValueStore, type KeyValueBatchResult } from './key-value/key-value-store.ts';
+export type { KeyValueStats } from './key-value/readable-store.ts';
+export type { KeyValueRecovery } from './key-value/load.ts';
+export type { CompactionReport } from './key-value/compaction.ts';
+export type { DamagedRecord } from './key-value/table.ts';
+export { msgpack } from './key-value/msgpack.ts';
+export type {
+  AutoCompactOptions, BufferCodec, Codec, CompactionProgress, CompactOptions, CompactToOptions, DeleteOptions,
+  DurableOptions, ExpiryOptions, IterationOptions, Key, KeyValueChange, KeyValueOperation, KeyValueOptions,
+  KeyValueWatchOptions, PutManyOptions, PutOptions, ValueCodec,
+} from './key-value/types.ts';
 export { Kind } from './generated/abi.ts';
 export { VarveError, type ErrorDetails } from './errors/varve-error.ts';
 export { ERROR_CODES, type ErrorCode, type ErrorKind } from './errors/codes.ts';

@@ -7,13 +7,16 @@
  * end, `return` is called, or nobody has it any more.
  */
 import { VarveError } from '../errors/varve-error.ts';
-import { FRAMES_OFFSET, FRAME_HEADER_BYTES, Frame, INFO_KEY_MASK, INFO_KIND_SHIFT, KEY_OFFSET, Kind, PUT_META_BYTES, Status } from '../generated/abi.ts';
+import {
+  FRAMES_OFFSET, FRAME_HEADER_BYTES, Frame, INFO_KEY_MASK, INFO_KIND_SHIFT, KEY_OFFSET, Kind, PUT_META_BYTES, Status,
+} from '../generated/abi.ts';
 import { copyRun } from '../log/copies.ts';
 import type { Segment } from '../log/segment.ts';
 import { corruptFrame } from '../log/segments.ts';
+import { locationOf } from './expiry.ts';
 import { writeKey } from './keys.ts';
 import type { LogSource } from './source.ts';
-import { locationOf, type KeyTable, type ReplacedPlaces } from './table.ts';
+import type { KeyTable, ReplacedPlaces } from './table.ts';
 import type { Key } from './types.ts';
 
 const RUN_BYTES = 65536;

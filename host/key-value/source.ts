@@ -2,7 +2,7 @@
  * The log under a key-value store, opened for writing or for reading, and the table that knows its records: taking in
  * what a reader has not seen yet, and giving everything back.
  */
-import { STORE_KIND_KEY_VALUE } from '../generated/abi.ts';
+import { FRAMES_OFFSET, STORE_KIND_KEY_VALUE } from '../generated/abi.ts';
 import { openReader, openWriter } from '../log/open.ts';
 import type { SegmentPool } from '../log/pool.ts';
 import type { LogReader } from '../log/reader.ts';
@@ -70,6 +70,30 @@ export class LogSource {
       const end = last + 1 < view.records ? view.locate(last + 1) : view.dataEnd;
       yield { segment, offset: view.locate(first), end, ordinal: first };
     }
+  }
+
+  /** Bytes of all frames, and of those that the table points at. */
+  account(table: KeyTable): { readonly bytes: number; readonly liveBytes: number } {
+    let bytes = 0;
+    let liveBytes = 0;
+    for (const segment of this.segments().list) {
+      segment.noteEnd();
+      bytes += segment.dataEnd - FRAMES_OFFSET;
+      liveBytes += table.dir.liveBytes(table.numberOf(segment));
+    }
+    return { bytes, liveBytes };
+  }
+
+  /** Waits for the sync under way and closes the log. */
+  async close(): Promise<void> {
+    this.reader?.close();
+    await this.writer?.close();
+  }
+
+  /** Closes the log, blocking. */
+  closeNow(): void {
+    this.reader?.close();
+    this.writer?.closeNow();
   }
 
   /** A table for this log, empty. */

@@ -5,7 +5,7 @@
  * Invariants: each segment of the log that was taken in has a number, and its entry in the core says where it is mapped
  * now; what the table points at has a number; a number is given anew only when nothing points at it any more.
  */
-import { Keydir, type Place, type TableState } from '../core/keydir.ts';
+import { Keydir, type TableState } from '../core/keydir.ts';
 import { RANGE_ALIGNMENT, rangeBytes } from '../core/memory.ts';
 import { VarveError } from '../errors/varve-error.ts';
 import {
@@ -14,7 +14,7 @@ import {
 import type { PoolListener, SegmentPool } from '../log/pool.ts';
 import type { LogContext, Segment } from '../log/segment.ts';
 import { corruptFrame, type SegmentSet } from '../log/segments.ts';
-import { ExpiryHeap } from './expiry.ts';
+import { ExpiryHeap, locationOf, offsetOf, segmentOf } from './expiry.ts';
 
 /** Address space for a table: this part of what is free, so that it seldom has to move. */
 const RESERVED_PART = 8;
@@ -24,17 +24,6 @@ const GROWTH = 1.5;
 
 /** What a snapshot is told: places of records that were their keys' newest when it began, and are not any more. */
 export type ReplacedPlaces = Set<number>;
-
-/** One number for a place, exact. */
-export function locationOf(segment: number, offset: number): number {
-  return segment * 2 ** 32 + offset / 8;
-}
-
-/** The place of such a number. */
-export function placeOf(location: number): Place {
-  const segment = Math.floor(location / 2 ** 32);
-  return { segment, offset: (location - segment * 2 ** 32) * 8 };
-}
 
 /** A record that a replay found damaged. */
 export interface DamagedRecord {
@@ -66,6 +55,9 @@ export class KeyTable implements PoolListener {
   private readonly numbers = new Map<number, number>();
   private readonly baseLsns: number[] = [];
   private readonly free: number[] = [];
+  /** The segment whose number was asked for last. */
+  private latest: Segment | undefined;
+  private latestNumber = 0;
   private released = false;
 
   /** The hash's key is the store's id. Errors: ERR_VARVE_MEMORY_FULL */
@@ -113,6 +105,8 @@ export class KeyTable implements PoolListener {
   /** The range of the table. */
   get tableRange(): { readonly address: number; readonly length: number } { return this.range; }
 
+  /** Bytes of the table that are used. */
+  get bytes(): number { return (this.dir.slots + KEYDIR_SPARE) * KEYDIR_ENTRY_BYTES; }
   /** Keys, those that have expired and were not removed yet among them. */
   get count(): number { return this.dir.count; }
 
@@ -141,7 +135,11 @@ export class KeyTable implements PoolListener {
 
   /** The number of a segment. */
   numberOf(segment: Segment): number {
-    return this.numbers.get(segment.baseLsn) ?? this.take(segment);
+    if (segment !== this.latest) {
+      this.latestNumber = this.numbers.get(segment.baseLsn) ?? this.take(segment);
+      this.latest = segment;
+    }
+    return this.latestNumber;
   }
 
   /** The segment of a number; `undefined` where the log has it no more. */
@@ -167,6 +165,7 @@ export class KeyTable implements PoolListener {
     const gone = this.baseLsns.flatMap((baseLsn, number) => (baseLsn !== 0 && !kept.has(baseLsn) ? [number] : []));
     if (gone.length === 0) return;
     const isPointedAt = gone.some((number) => this.dir.liveRecords(number) > 0);
+    this.latest = undefined;
     for (const number of gone) this.dir.dropSegment(number);
     if (isPointedAt) this.dir.purge();
     for (const number of gone) {
@@ -328,6 +327,7 @@ export class KeyTable implements PoolListener {
   /** Begins anew, with no key and no segment. */
   reset(): void {
     this.clear();
+    this.latest = undefined;
     this.numbers.clear();
     this.baseLsns.length = 0;
     this.free.length = 0;
@@ -335,13 +335,14 @@ export class KeyTable implements PoolListener {
 
   /** Removes what has expired by `now`. */
   expire(now: number): void {
-    const { dir, expiry } = this;
-    for (let location = expiry.popDue(now); location !== undefined; location = expiry.popDue(now)) {
-      const place = placeOf(location);
-      if (this.segmentOf(place.segment) === undefined) continue;
-      while (dir.expire(place) === Status.Unmapped) this.map(place.segment);
-    }
+    this.expiry.popDue(now, this.expireAt);
   }
+
+  private readonly expireAt = (location: number): void => {
+    const place = { segment: segmentOf(location), offset: offsetOf(location) };
+    if (this.segmentOf(place.segment) === undefined) return;
+    while (this.dir.expire(place) === Status.Unmapped) this.map(place.segment);
+  };
 
   /** Takes over a table that KEYDIR has brought: its state, and what it says of the segments. */
   restore(

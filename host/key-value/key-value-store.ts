@@ -1,0 +1,344 @@
+/**
+ * KeyValueStore: keys and values over the log, as its users see them. This is opening, writing and closing; reading is
+ * readable-store.ts. Arguments and states are checked here and in options.ts; the work is the log's and the table's.
+ */
+import { VarveError } from '../errors/varve-error.ts';
+import { Kind } from '../generated/abi.ts';
+import type { BatchRecord } from '../log/batches.ts';
+import type { LogWriter } from '../log/writer.ts';
+import { Compactor, type CompactionReport } from './compaction.ts';
+import { checkKey } from './keys.ts';
+import {
+  checkBatch, checkBatchOptions, checkChange, checkCompact, checkDelete, checkEntry, checkIterable, checkOpen, checkPut,
+  checkPutMany, type CheckedKeyValueOptions, type CheckedPut,
+} from './options.ts';
+import { ReadableStore } from './readable-store.ts';
+import type {
+  CompactOptions, DeleteOptions, Key, KeyValueOperation, KeyValueOptions, PutManyOptions, PutOptions,
+} from './types.ts';
+
+/** A run of `putMany`: so many records, or so many bytes, whichever comes first. */
+const RUN_RECORDS = 1024;
+const RUN_BYTES = 512 << 10;
+
+/** The LSNs of a batch. */
+export interface KeyValueBatchResult {
+  readonly firstLsn: number;
+  readonly lastLsn: number;
+}
+
+/**
+ * A store of keys and values in a directory. One writer, in one process, has it open; any number of readers, in any
+ * process, beside it.
+ *
+ * A write is *committed* when the call returns: every reader sees it, and it survives the death of the process. It is
+ * *durable*, and survives the death of the machine, when a `sync` that was called afterwards has resolved, or the promise
+ * that the call gives with `durable: true`.
+ *
+ * @typeParam K what iterators give keys as: `string`, or `Buffer` with `keys: 'binary'`
+ * @typeParam V values, as the codec takes and gives them
+ * @example
+ * const store = await KeyValueStore.open('./users', { values: 'json' });
+ * store.put('ada', { born: 1815 });
+ * console.log(store.get('ada')); // { born: 1815 }
+ * await store.close();
+ */
+export class KeyValueStore<K extends Key = string, V = Buffer> extends ReadableStore<K, V> {
+  private readonly compactor: Compactor;
+
+  private constructor(options: CheckedKeyValueOptions<V>) {
+    super(options);
+    this.compactor = new Compactor(this.source, this.table, () => { this.ready(); }, options.autoCompact);
+  }
+
+  /**
+   * Opens the store in `directory`; makes it where there is none, and recovers it where its writer died. What was found
+   * stands in `recovery`.
+   *
+   * @throws (rejects with) ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_LOCKED, ERR_VARVE_CORRUPT, ERR_VARVE_NOT_FOUND,
+   *   ERR_VARVE_FOREIGN_DIRECTORY, ERR_VARVE_NEWER_VERSION, ERR_VARVE_DISK_FULL, ERR_VARVE_MEMORY_FULL,
+   *   ERR_VARVE_UNSUPPORTED, ERR_VARVE_IO
+   */
+  static async open<K extends Key = string, V = Buffer>(
+    directory: string, options: KeyValueOptions<V> = {},
+  ): Promise<KeyValueStore<K, V>> {
+    return new KeyValueStore<K, V>(checkOpen(directory, options));
+  }
+
+  /** The same as `open`, without a promise. */
+  static openSync<K extends Key = string, V = Buffer>(
+    directory: string, options: KeyValueOptions<V> = {},
+  ): KeyValueStore<K, V> {
+    return new KeyValueStore<K, V>(checkOpen(directory, options));
+  }
+
+  private get writable(): LogWriter {
+    if (this.closed) throw this.closedError();
+    const { writer } = this.source;
+    if (writer === undefined) {
+      throw new VarveError('ERR_VARVE_READ_ONLY', `${this.directory} was opened with readOnly: true`,
+        { path: this.directory });
+    }
+    return writer;
+  }
+
+  /**
+   * Gives a key a value and returns the version: the LSN of this write. It is committed when the call returns.
+   *
+   * @param key text or bytes, 1 byte to 64 KiB
+   * @param value what the codec takes, at most 64 MiB less 16 bytes; it is copied
+   * @param options.ttl milliseconds from now until it is gone; default: it stays
+   * @param options.expiresAt the same as a time, in milliseconds since 1970
+   * @param options.ifVersion writes only where `versionOf(key)` is this, 0 standing for no such key
+   * @param options.ifAbsent writes only where there is no such key
+   * @param options.durable gives a promise that resolves with the version when the write is on disk
+   * @throws ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_RECORD_TOO_LARGE, ERR_VARVE_CONFLICT (nothing was written;
+   *   `details.actual` is the version), ERR_VARVE_CLOSED, ERR_VARVE_READ_ONLY, ERR_VARVE_POISONED,
+   *   ERR_VARVE_DISK_FULL (nothing was written; it can be tried again), ERR_VARVE_MEMORY_FULL, ERR_VARVE_IO, what the
+   *   codec throws
+   */
+  put(key: K | Key, value: V, options: PutOptions & { readonly durable: true }): Promise<number>;
+  put(key: K | Key, value: V, options?: PutOptions & { readonly durable?: false }): number;
+  put(key: K | Key, value: V, options: PutOptions): number | Promise<number>;
+  put(key: K | Key, value: V, options?: PutOptions): number | Promise<number> {
+    const { writable } = this;
+    checkKey(key);
+    if (options !== undefined) return this.putWith(key, value, checkPut(options, this.now));
+    const lsn = writable.appendKeyed(Kind.Put, key, this.codec.encode(value));
+    this.takeIn(writable);
+    return lsn;
+  }
+
+  private putWith(key: Key, value: V, { expiresAt, ifVersion, durable }: CheckedPut): number | Promise<number> {
+    const { writable } = this;
+    const bytes = this.codec.encode(value);
+    this.requireVersion(key, ifVersion);
+    const lsn = expiresAt === 0 ? writable.appendKeyed(Kind.Put, key, bytes)
+      : writable.appendKeyedMeta(Kind.PutMeta, key, 0, expiresAt, bytes);
+    this.takeIn(writable);
+    return durable ? this.durably(lsn) : lsn;
+  }
+
+  /** Refuses a write where the key has another version than was asked for; -1 stands for any, 0 for none. */
+  private requireVersion(key: Key, expected: number): void {
+    if (expected < 0) return;
+    const actual = this.versionOf(key) ?? 0;
+    if (actual === expected) return;
+    const what = actual === 0 ? 'there is no such key' : `its version is ${actual}`;
+    throw new VarveError('ERR_VARVE_CONFLICT',
+      `the key was to have ${expected === 0 ? 'no value' : `version ${expected}`}, but ${what}; read it and decide again`,
+      { expected, actual });
+  }
+
+  private async durably<T>(result: T): Promise<T> {
+    await this.writable.sync();
+    return result;
+  }
+
+  /** Takes into the table what was appended last. */
+  private takeIn(writer: LogWriter): void {
+    const segment = writer.activeSegment!;
+    this.table.apply(segment, writer.lastOffset, segment.view!.dataEnd);
+    if (segment !== this.compactor.active) this.compactor.rotated(segment);
+  }
+
+  /**
+   * Removes a key. It is committed when the call returns.
+   *
+   * @returns whether it was there; where it was not, nothing is written
+   * @throws as `put`
+   */
+  delete(key: K | Key, options: DeleteOptions & { readonly durable: true }): Promise<boolean>;
+  delete(key: K | Key, options?: DeleteOptions & { readonly durable?: false }): boolean;
+  delete(key: K | Key, options: DeleteOptions): boolean | Promise<boolean>;
+  delete(key: K | Key, options: DeleteOptions = {}): boolean | Promise<boolean> {
+    const { writable } = this;
+    const { ifVersion, durable } = checkDelete(options);
+    this.requireVersion(key, ifVersion);
+    const found = this.find(key, false);
+    if (found) {
+      writable.appendKeyed(Kind.Delete, key, '');
+      this.takeIn(writable);
+    }
+    return durable ? this.durably(found) : found;
+  }
+
+  /**
+   * Puts many entries, faster than one by one, in runs of up to 1,024 records or 512 KiB, each of which is atomic.
+   *
+   * @returns how many there were
+   * @throws as `put`; the runs before are committed then, `details.count` says how many entries
+   */
+  putMany(
+    entries: Iterable<readonly [K | Key, V]>, options: PutManyOptions & { readonly durable: true },
+  ): Promise<number>;
+  putMany(entries: Iterable<readonly [K | Key, V]>, options?: PutManyOptions & { readonly durable?: false }): number;
+  putMany(entries: Iterable<readonly [K | Key, V]>, options: PutManyOptions = {}): number | Promise<number> {
+    const { writable } = this;
+    const { expiresAt, durable } = checkPutMany(options, this.now);
+    const kind = expiresAt === 0 ? Kind.Put : Kind.PutMeta;
+    let run: BatchRecord[] = [];
+    let runBytes = 0;
+    let count = 0;
+    for (const entry of checkIterable('entries', entries)) {
+      const [key, value] = checkEntry(count, entry);
+      const payload = this.encoded(value);
+      run.push({ kind, key: checkKey(key, `entries[${count}][0]`), payload, version: 0, expiresAt });
+      runBytes += payload.length;
+      count++;
+      if (run.length === RUN_RECORDS || runBytes >= RUN_BYTES) {
+        this.appendRun(writable, run);
+        run = [];
+        runBytes = 0;
+      }
+    }
+    if (run.length > 0) this.appendRun(writable, run);
+    return durable ? this.durably(count) : count;
+  }
+
+  private appendRun(writer: LogWriter, run: readonly BatchRecord[]): number {
+    const lsn = writer.appendBatch(run);
+    this.takeIn(writer);
+    return lsn;
+  }
+
+  /** The bytes of a value that stay what they are while others are encoded. */
+  private encoded(value: V): Uint8Array | string {
+    const bytes = this.codec.encode(value);
+    return this.codec.transient && typeof bytes !== 'string' ? Buffer.from(bytes) : bytes;
+  }
+
+  /**
+   * Applies puts and deletes as one: readers and recovery see all of them or none, in their order. Together they must fit
+   * into a segment of 1 GiB.
+   *
+   * @returns the LSNs of the first and the last; those of deletes of keys that are not there are counted too
+   * @throws as `put`; nothing was written then
+   */
+  batch(
+    operations: readonly KeyValueOperation<V>[], options: { readonly durable: true },
+  ): Promise<KeyValueBatchResult>;
+  batch(operations: readonly KeyValueOperation<V>[], options?: { readonly durable?: false }): KeyValueBatchResult;
+  batch(
+    operations: readonly KeyValueOperation<V>[], options: { readonly durable?: boolean } = {},
+  ): KeyValueBatchResult | Promise<KeyValueBatchResult> {
+    const { writable } = this;
+    const durable = checkBatchOptions(options);
+    const records = checkBatch(operations, this.now).map(({ isPut, key, value, expiresAt }): BatchRecord => {
+      if (!isPut) return { kind: Kind.Delete, key, payload: '' };
+      const payload = this.encoded(value as V);
+      return expiresAt === 0 ? { kind: Kind.Put, key, payload } : { kind: Kind.PutMeta, key, payload, version: 0, expiresAt };
+    });
+    const lastLsn = this.appendRun(writable, records);
+    const result = { firstLsn: lastLsn - records.length + 1, lastLsn };
+    return durable ? this.durably(result) : result;
+  }
+
+  /**
+   * Reads a value, lets `change` make another one of it, and puts that; nobody comes in between. An expiry that the key
+   * has stays.
+   *
+   * @param change gets the value, or `undefined` where there is no such key; what it returns is put, `undefined` deletes.
+   *   What it throws comes out, and nothing is written
+   * @returns what `change` has returned
+   * @throws as `put`; ERR_VARVE_CONFLICT where `change` has itself written the key
+   */
+  update(key: K | Key, change: (value: V | undefined) => V | undefined): V | undefined {
+    const { writable } = this;
+    checkChange(change);
+    const before = this.get(key);
+    const { expiresAt, version } = before === undefined ? { expiresAt: 0, version: 0 } : this.table.dir;
+    const after = change(before);
+    if (after === undefined && before === undefined) return undefined;
+    const bytes = after === undefined ? '' : this.codec.encode(after);
+    this.requireVersion(key, version);
+    if (after === undefined) writable.appendKeyed(Kind.Delete, key, '');
+    else if (expiresAt === 0) writable.appendKeyed(Kind.Put, key, bytes);
+    else writable.appendKeyedMeta(Kind.PutMeta, key, 0, expiresAt, bytes);
+    this.takeIn(writable);
+    return after;
+  }
+
+  /**
+   * Removes every key, by one record: readers and recovery see all gone or nothing. The space comes back in the
+   * background.
+   *
+   * @returns the LSN of that record
+   * @throws as `put`
+   */
+  clear(): number {
+    const { writable } = this;
+    writable.rotate();
+    const lsn = writable.appendKeyed(Kind.Clear, '', '');
+    this.takeIn(writable);
+    return lsn;
+  }
+
+  /**
+   * Resolves with the durable LSN once every write that is committed now is on disk. Concurrent callers share one sync of
+   * the disk, which runs off the event loop.
+   *
+   * @throws (rejects with) ERR_VARVE_CLOSED, ERR_VARVE_READ_ONLY, ERR_VARVE_POISONED, ERR_VARVE_IO (the store is
+   *   poisoned)
+   */
+  async sync(): Promise<number> {
+    return this.writable.sync();
+  }
+
+  /** The same as `sync`, but blocks the thread until it is done. */
+  syncNow(): number {
+    return this.writable.syncNow();
+  }
+
+  /**
+   * Gives the space of dead records back, while the store is used: the live records of the oldest segments are copied to
+   * the end of the log, and when the copies are durable, these segments are dropped. Versions and expiries stay. One
+   * compaction runs at a time; a second call waits for the first.
+   *
+   * @param options.minDeadRatio compacts as many of the oldest segments as are dead by this share; default 0: all up to
+   *   the last with a dead record
+   * @param options.budgetMs milliseconds that it works before the event loop has its turn; default 4
+   * @throws (rejects with) ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_CORRUPT (a live record is damaged: what was not copied
+   *   stays where it is), ERR_VARVE_CLOSED, ERR_VARVE_READ_ONLY, ERR_VARVE_POISONED, ERR_VARVE_DISK_FULL (nothing is
+   *   lost; it can be tried again), ERR_VARVE_IO, the signal's reason
+   */
+  async compact(options: CompactOptions = {}): Promise<CompactionReport> {
+    const checked = checkCompact(options);
+    return this.compactor.run(this.writable, checked);
+  }
+
+  /**
+   * Ends a compaction that is under way, syncs, keeps the key directory for the next opening, and gives everything back.
+   * Idempotent. Values and views that were read stay valid.
+   *
+   * @throws (rejects with) ERR_VARVE_IO, ERR_VARVE_DISK_FULL, ERR_VARVE_POISONED (a sync that the store began by itself
+   *   had failed); the store is closed and the lock free all the same
+   */
+  async close(): Promise<void> {
+    if (!this.endReading()) return;
+    await this.compactor.idle();
+    try {
+      await this.source.close();
+    } finally {
+      this.table.release();
+    }
+  }
+
+  /** The same as `close`, blocking. */
+  closeSync(): void {
+    if (!this.endReading()) return;
+    try {
+      this.source.closeNow();
+    } finally {
+      this.table.release();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.closeSync();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
