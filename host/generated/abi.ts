@@ -389,6 +389,116 @@ export const INFO_FLAGS_MASK = 0x7f;
 
 export const INFO_KIND_SHIFT = 24;
 
+// assembly/layout/keydir-file.ts
+
+/**
+ * The two files of a key-value store that spare it the way through the whole log. docs/format.md, "Key directory file"
+ * and "Hint file". Both can always be made anew from the frames; one that is not valid is passed over.
+ */
+export const KeydirHeader = {
+  /** u64. "VARVEKEY". */
+  magic: 0,
+  /** u32. CRC-32C of bytes [12, 128). */
+  crc: 8,
+  /** u32. Format version: 1. */
+  version: 12,
+  /** u32. Features a reader must know to read. */
+  incompatible: 16,
+  /** u32. Segments in the list. */
+  segments: 20,
+  /** u64. The store's random id, first half. */
+  storeIdLow: 24,
+  /** u64. The store's random id, second half. */
+  storeIdHigh: 32,
+  /** u64. First LSN of the log that the table is of. */
+  firstLsn: 40,
+  /** u64. Its last LSN. */
+  lastLsn: 48,
+  /** u64. Position just past its last record. */
+  position: 56,
+  /** u64. Its generation, from `CONTROL`. */
+  generation: 64,
+  /** u32. Epoch of its last record. */
+  epoch: 72,
+  /** u32. Homes of hashes below `border`. */
+  slots: 76,
+  /** u32. Homes of hashes from `border` on; 0 where the table was not growing. */
+  nextSlots: 80,
+  /** u32. Where it was growing: the slot from which on entries had moved. */
+  moved: 84,
+  /** u64. Where it was growing: the hash from which on entries had moved; else 2^32. */
+  border: 88,
+  /** u32. Keys. */
+  count: 96,
+  /** u32. CRC-32C of the table. */
+  tableCrc: 100,
+  /** u64. Bytes of the table, a multiple of 65536. */
+  tableBytes: 104,
+  /** u64. Bytes of the expiry. */
+  expiryBytes: 112,
+  /** u32. CRC-32C of the list of segments and the expiry. */
+  tailCrc: 120,
+  /** u32. Zero. */
+  reserved: 124,
+  /** Bytes of the whole structure. */
+  BYTES: 128,
+} as const;
+
+/** What KEYDIR says of the segment of a number, 16 bytes. */
+export const KeydirFileSegment = {
+  /** u64. Its base LSN; 0 where no segment has the number. */
+  baseLsn: 0,
+  /** u32. Bytes of the frames that the table points at. */
+  liveBytes: 8,
+  /** u32. How many they are. */
+  liveRecords: 12,
+  /** Bytes of the whole structure. */
+  BYTES: 16,
+} as const;
+
+/** The hint of a segment, written once it is sealed */
+export const HintHeader = {
+  /** u64. "VARVEHNT". */
+  magic: 0,
+  /** u32. CRC-32C of bytes [12, 80). */
+  crc: 8,
+  /** u32. Format version: 1. */
+  version: 12,
+  /** u32. Features a reader must know to read. */
+  incompatible: 16,
+  /** u32. The salt of the segment's header. */
+  salt: 20,
+  /** u64. The store's random id, first half. */
+  storeIdLow: 24,
+  /** u64. The store's random id, second half. */
+  storeIdHigh: 32,
+  /** u64. The base LSN of the segment; also the file's name. */
+  baseLsn: 40,
+  /** u64. From the segment's footer: one that was repaired has been sealed again. */
+  sealedAt: 48,
+  /** u32. Records of the segment, from its footer. */
+  records: 56,
+  /** u32. End of its frames, from its footer. */
+  dataEnd: 60,
+  /** u32. Entries: the puts, the deletes and the clears among the records, in their order. */
+  entries: 64,
+  /** u32. CRC-32C of the entries. */
+  entriesCrc: 68,
+  /** u64. Zero. */
+  reserved: 72,
+  /** Bytes of the whole structure. */
+  BYTES: 80,
+} as const;
+
+/** Little-endian ASCII "VARVEKEY". */
+export const KEYDIR_MAGIC = 0x59454b4556524156n;
+
+/** Little-endian ASCII "VARVEHNT". */
+export const HINT_MAGIC = 0x544e484556524156n;
+
+/** Where the table begins in KEYDIR, and what its length is a multiple of: it can be mapped wherever a file can. */
+export const KEYDIR_TABLE_OFFSET = 65536;
+
 // assembly/layout/keydir.ts
 
 /** One key, 16 bytes. */
