@@ -8,11 +8,14 @@
  */
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { VarveError } from '../errors/varve-error.ts';
-import { FRAMES_OFFSET, FRAME_HEADER_BYTES, Frame, INFO_KEY_MASK, Kind, PUT_META_BYTES, STAGE_BYTES, STAGE_OFFSET, Status } from '../generated/abi.ts';
+import {
+  FRAMES_OFFSET, FRAME_HEADER_BYTES, Frame, INFO_KEY_MASK, Kind, PUT_META_BYTES, STAGE_BYTES, STAGE_OFFSET, Status,
+} from '../generated/abi.ts';
 import type { Segment } from '../log/segment.ts';
 import { corruptFrame } from '../log/segments.ts';
 import type { LogWriter } from '../log/writer.ts';
 import { locationOf } from './expiry.ts';
+import type { HintKeeper } from './hints.ts';
 import type { CheckedCompact } from './options.ts';
 import type { LogSource } from './source.ts';
 import type { KeyTable } from './table.ts';
@@ -21,6 +24,8 @@ import type { AutoCompactOptions } from './types.ts';
 /** Bytes that are copied at a time, and bytes that are looked through. */
 const SLICE_BYTES = 128 << 10;
 const LOOK_BYTES = 512 << 10;
+/** Milliseconds at a time of a compaction that nobody has asked for. */
+const BUDGET_MS = 2;
 /** How often it is looked whether the last iteration over the store has ended. */
 const WAIT_MS = 10;
 
@@ -48,36 +53,40 @@ interface Work extends CheckedCompact {
   turnAt: number;
 }
 
+/** What a compactor works on. */
+export interface CompactorParts {
+  readonly source: LogSource;
+  readonly table: KeyTable;
+  readonly hints: HintKeeper;
+  /** Throws where the store was closed; lets keys expire. */
+  readonly ready: () => void;
+  /** When it works by itself. */
+  readonly policy: Required<AutoCompactOptions> | undefined;
+}
+
 export class Compactor {
-  /** The active segment, when something was appended last. */
-  active: Segment | undefined;
+  private readonly parts: CompactorParts;
   private readonly source: LogSource;
   private readonly table: KeyTable;
-  private readonly ready: () => void;
-  private readonly policy: Required<AutoCompactOptions> | undefined;
   /** Resolves when what runs is over. */
   private running: Promise<unknown> = Promise.resolve();
   private isScheduled = false;
 
-  constructor(
-    source: LogSource, table: KeyTable, ready: () => void, policy: Required<AutoCompactOptions> | undefined,
-  ) {
-    this.source = source;
-    this.table = table;
-    this.ready = ready;
-    this.policy = policy;
+  constructor(parts: CompactorParts) {
+    this.parts = parts;
+    this.source = parts.source;
+    this.table = parts.table;
   }
 
-  /** Told of the first append to a segment: compacts in the background where enough is dead. */
-  rotated(segment: Segment): void {
-    const isFirst = this.active === undefined;
-    this.active = segment;
-    if (isFirst || this.policy === undefined || this.isScheduled) return;
+  /** Compacts in the background where enough is dead; to be asked when a segment has been sealed. */
+  compactWhereDue(): void {
+    const { policy } = this.parts;
+    if (policy === undefined || this.isScheduled) return;
     const { bytes, liveBytes } = this.source.account(this.table);
     const dead = bytes - liveBytes;
-    if (dead < this.policy.minBytes || dead < bytes * this.policy.minDeadRatio) return;
+    if (dead < policy.minBytes || dead < bytes * policy.minDeadRatio) return;
     this.isScheduled = true;
-    const work = { minDeadRatio: this.policy.minDeadRatio, budgetMs: 2, signal: undefined, onProgress: undefined };
+    const work = { minDeadRatio: policy.minDeadRatio, budgetMs: BUDGET_MS, signal: undefined, onProgress: undefined };
     // What stops it is told to whoever compacts by hand: no record is lost by not compacting.
     this.run(this.source.writer!, work).catch(() => undefined).finally(() => { this.isScheduled = false; });
   }
@@ -118,7 +127,7 @@ export class Compactor {
   /** Ends it where the store was closed or its caller wants it to. */
   private proceed(signal: AbortSignal | undefined): void {
     signal?.throwIfAborted();
-    this.ready();
+    this.parts.ready();
   }
 
   /** The oldest segments, up to the last of which the share of dead bytes in all of them is large enough. */
@@ -262,8 +271,9 @@ export class Compactor {
     const { list } = source.segments();
     const next = list[list.indexOf(segment) + 1];
     if (next === undefined) return;
+    this.parts.hints.dropping(segment);
     work.writer.truncateBefore(next.baseLsn);
-    this.ready();
+    this.parts.ready();
     table.dropMissing();
     work.segments++;
     work.droppedBytes += segment.dataEnd - FRAMES_OFFSET;

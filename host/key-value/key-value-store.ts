@@ -5,8 +5,10 @@
 import { VarveError } from '../errors/varve-error.ts';
 import { Kind } from '../generated/abi.ts';
 import type { BatchRecord } from '../log/batches.ts';
+import type { Segment } from '../log/segment.ts';
 import type { LogWriter } from '../log/writer.ts';
 import { Compactor, type CompactionReport } from './compaction.ts';
+import { HintKeeper } from './hints.ts';
 import { checkKey } from './keys.ts';
 import {
   checkBatch, checkBatchOptions, checkChange, checkCompact, checkDelete, checkEntry, checkIterable, checkOpen, checkPut,
@@ -45,10 +47,20 @@ export interface KeyValueBatchResult {
  */
 export class KeyValueStore<K extends Key = string, V = Buffer> extends ReadableStore<K, V> {
   private readonly compactor: Compactor;
+  private readonly hints: HintKeeper;
+  private active: Segment | undefined;
+  /** The last LSN when the store was opened. */
+  private readonly openedAt: number;
 
   private constructor(options: CheckedKeyValueOptions<V>) {
     super(options);
-    this.compactor = new Compactor(this.source, this.table, () => { this.ready(); }, options.autoCompact);
+    this.hints = new HintKeeper(this.source, this.table);
+    this.compactor = new Compactor({
+      source: this.source, table: this.table, hints: this.hints, ready: () => { this.ready(); },
+      policy: options.autoCompact,
+    });
+    if (this.source.writer !== undefined) this.hints.tidy();
+    this.openedAt = this.source.lastLsn;
   }
 
   /**
@@ -139,7 +151,15 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends ReadableS
   private takeIn(writer: LogWriter): void {
     const segment = writer.activeSegment!;
     this.table.apply(segment, writer.lastOffset, segment.view!.dataEnd);
-    if (segment !== this.compactor.active) this.compactor.rotated(segment);
+    if (segment !== this.active) this.rotated(segment);
+  }
+
+  private rotated(segment: Segment): void {
+    const { active } = this;
+    this.active = segment;
+    if (active === undefined) return;
+    this.hints.sealed(active);
+    this.compactor.compactWhereDue();
   }
 
   /**
@@ -317,7 +337,9 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends ReadableS
   async close(): Promise<void> {
     if (!this.endReading()) return;
     await this.compactor.idle();
+    this.hints.close();
     try {
+      this.keepTable();
       await this.source.close();
     } finally {
       this.table.release();
@@ -327,10 +349,26 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends ReadableS
   /** The same as `close`, blocking. */
   closeSync(): void {
     if (!this.endReading()) return;
+    this.hints.close();
     try {
+      this.keepTable();
       this.source.closeNow();
     } finally {
       this.table.release();
+    }
+  }
+
+  /** Keeps the table for the next opening, where it has changed; without it, that takes longer and no more. */
+  private keepTable(): void {
+    const { source: { writer }, table, recovery } = this;
+    if (writer === undefined || writer.poisoned) return;
+    const state = this.source.state();
+    if (recovery.keydir === 'loaded' && state.lastLsn === this.openedAt && state.firstLsn === recovery.log.firstLsn) return;
+    writer.syncNow();
+    try {
+      table.save(state);
+    } catch (error) {
+      if (!VarveError.is(error)) throw error;
     }
   }
 

@@ -1,25 +1,43 @@
 /**
- * Making the table of a store that is opened, and keeping a reader's up to date: by the frames of the log, in their order.
+ * Making the table of a store that is opened, and keeping a reader's up to date. A table is taken from `KEYDIR` where
+ * that shows the log as it is; else from the hints of the sealed segments and the frames of the others, in the order of
+ * the log.
  */
 import type { RecoveryReport } from '../log/report.ts';
-import type { LogSource } from './source.ts';
+import type { Segment } from '../log/segment.ts';
+import { isUnusable, type Unusable } from './derived-file.ts';
+import { readHintFile } from './hint-file.ts';
+import { hintedSegment } from './hints.ts';
+import { openKeydirFile } from './keydir-file.ts';
+import type { LogSource, Run } from './source.ts';
 import type { DamagedRecord, KeyTable } from './table.ts';
+
+/** A file that only repeats what the log says, and that was not used. */
+export interface IgnoredFile {
+  readonly path: string;
+  readonly because: string;
+}
 
 /** What opening a store found and did. */
 export interface KeyValueRecovery {
   /** What it found of the log. */
   readonly log: RecoveryReport;
+  /** `loaded`: the key directory was there as the last writer left it; `rebuilt`: it was made anew from the log. */
+  readonly keydir: 'loaded' | 'rebuilt';
+  /** Segments whose hint files were used instead of their frames. */
+  readonly hints: number;
+  /** The key directory and hint files that were there and not used, and why. Nothing is lost by it but time. */
+  readonly ignored: readonly IgnoredFile[];
   /** Records that are damaged; the gets of their keys say so, as far as it can be told whose they are. */
   readonly damaged: readonly DamagedRecord[];
-  /** Records that were taken in one by one. */
-  readonly replayed: number;
 }
 
 export class TableLoader {
   private readonly source: LogSource;
   private readonly table: KeyTable;
-  /** LSN up to which the table holds the log. */
+  /** LSN up to which the table holds the log, and of the first record then. */
   private applied = 0;
+  private first = 0;
   private generation = 0;
 
   constructor(source: LogSource, table: KeyTable) {
@@ -27,19 +45,59 @@ export class TableLoader {
     this.table = table;
   }
 
+  /** Makes the table. */
   load(): KeyValueRecovery {
     const { source, table } = this;
     const damaged: DamagedRecord[] = [];
+    const ignored: IgnoredFile[] = [];
+    let hints = 0;
     table.damaged = (record) => { damaged.push(record); };
-    const { lastLsn } = source;
-    this.generation = source.reader?.generation ?? 0;
-    let replayed = 0;
-    for (const { segment, offset, end, ordinal } of source.runs(0, lastLsn)) {
-      table.applyChecked(segment, offset, end, ordinal);
-      replayed++;
+    this.generation = source.generation;
+    const { lastLsn, firstLsn } = source;
+    const unused = this.loadFile();
+    if (unused !== undefined) {
+      note(ignored, unused);
+      table.adopt();
+      for (const run of source.runs(0, lastLsn)) if (this.takeRun(run, ignored)) hints++;
     }
     this.applied = lastLsn;
-    return { log: source.report, damaged, replayed };
+    this.first = firstLsn;
+    return { log: source.report, keydir: unused === undefined ? 'loaded' : 'rebuilt', hints, ignored, damaged };
+  }
+
+  /** Takes the table from `KEYDIR`; why not, where it does not. */
+  private loadFile(): Unusable | undefined {
+    const { source, table } = this;
+    const file = openKeydirFile(source.context, source.state());
+    return isUnusable(file) ? file : table.restore(file);
+  }
+
+  /** Takes in the run of a segment; whether its hint was used. */
+  private takeRun({ segment, offset, end, ordinal }: Run, ignored: IgnoredFile[]): boolean {
+    if (ordinal === 0 && end === segment.dataEnd && this.takeHint(segment, ignored)) return true;
+    // Recovery has just checked what it found without a footer.
+    if (segment.footer === undefined && this.source.writer !== undefined) this.table.apply(segment, offset, end);
+    else this.table.applyChecked(segment, offset, end, ordinal);
+    return false;
+  }
+
+  private takeHint(segment: Segment, ignored: IgnoredFile[]): boolean {
+    const { source, table } = this;
+    const facts = hintedSegment(segment);
+    if (facts === undefined) return false;
+    const hints = readHintFile({ ...source.context, identity: source.identity }, facts);
+    if (isUnusable(hints)) {
+      note(ignored, hints);
+      return false;
+    }
+    try {
+      if (table.applyHints(segment, hints.address, hints.count)) return true;
+      // What it said before is said again, in the same order, by the frames.
+      ignored.push({ path: segment.path, because: 'its hint leads out of the segment' });
+      return false;
+    } finally {
+      hints.release();
+    }
   }
 
   /** Reader: takes in what the writer has done since. */
@@ -50,9 +108,6 @@ export class TableLoader {
     else if (reader.lastLsn > this.applied || reader.firstLsn > this.first) this.takeNew();
   }
 
-  /** LSN of the first record when it was looked last. */
-  private first = 0;
-
   private takeNew(): void {
     const reader = this.source.reader!;
     let { firstLsn } = reader;
@@ -62,7 +117,7 @@ export class TableLoader {
         this.table.apply(segment, offset, end);
       }
       this.applied = lastLsn;
-      // What was copied forward before a segment was dropped is committed, but may be behind the end that was seen.
+      // What was copied forward before a segment was dropped is committed, but may lie behind the end that was seen.
       reader.refresh();
       if (reader.lastLsn === lastLsn && reader.firstLsn === firstLsn) break;
       ({ firstLsn } = reader);
@@ -75,7 +130,12 @@ export class TableLoader {
   private rebuild(): void {
     this.table.reset();
     this.applied = 0;
-    this.generation = this.source.reader!.generation;
+    this.generation = this.source.generation;
     this.takeNew();
   }
+}
+
+function note(ignored: IgnoredFile[], { reason, path, because }: Unusable): void {
+  // After a crash, and in a new store, there is none, or one of before.
+  if (reason !== 'absent') ignored.push({ path, because });
 }

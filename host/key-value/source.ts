@@ -2,6 +2,8 @@
  * The log under a key-value store, opened for writing or for reading, and the table that knows its records: taking in
  * what a reader has not seen yet, and giving everything back.
  */
+import type { StoreIdentity } from '../core/control-page.ts';
+import type { LogState } from '../core/keydir-file.ts';
 import { FRAMES_OFFSET, STORE_KIND_KEY_VALUE } from '../generated/abi.ts';
 import { openReader, openWriter } from '../log/open.ts';
 import type { SegmentPool } from '../log/pool.ts';
@@ -59,6 +61,18 @@ export class LogSource {
   get lastLsn(): number { return (this.writer ?? this.reader!).lastLsn; }
   get durableLsn(): number { return (this.writer ?? this.reader!).durableLsn; }
 
+  get identity(): StoreIdentity { return (this.writer ?? this.reader!).identity!; }
+  /** Changes with each truncation. */
+  get generation(): number { return this.writer === undefined ? this.reader!.generation : this.writer.page.generation; }
+
+  /** The state of the log, as `KEYDIR` names it. */
+  state(): LogState {
+    const log = this.writer ?? this.reader!;
+    const { firstLsn, lastLsn, position } = log;
+    const epoch = lastLsn < firstLsn ? 0 : log.epochOf(lastLsn) ?? 0;
+    return { identity: this.identity, firstLsn, lastLsn, position, generation: this.generation, epoch };
+  }
+
   /** The runs that hold the records from `from` to `to`, mapped one at a time as they are asked for. */
   * runs(from: number, to: number): Generator<Run, void> {
     for (const segment of [...this.segments().list]) {
@@ -98,7 +112,7 @@ export class LogSource {
 
   /** A table for this log, empty. */
   makeTable(): KeyTable {
-    const { idLow, idHigh } = (this.writer ?? this.reader!).identity!;
+    const { idLow, idHigh } = this.identity;
     return new KeyTable({ context: this.context, pool: this.pool, segments: () => this.segments() }, idLow, idHigh);
   }
 }

@@ -5,16 +5,19 @@
  * Invariants: each segment of the log that was taken in has a number, and its entry in the core says where it is mapped
  * now; what the table points at has a number; a number is given anew only when nothing points at it any more.
  */
-import { Keydir, type TableState } from '../core/keydir.ts';
+import type { LogState } from '../core/keydir-file.ts';
+import { Keydir } from '../core/keydir.ts';
 import { RANGE_ALIGNMENT, rangeBytes } from '../core/memory.ts';
 import { VarveError } from '../errors/varve-error.ts';
 import {
-  FRAME_HEADER_BYTES, KEYDIR_ENTRY_BYTES, KEYDIR_SEGMENTS_MAX, KEYDIR_SEGMENT_BYTES, KEYDIR_SPARE, Status,
+  FRAME_HEADER_BYTES, KEYDIR_ENTRY_BYTES, KEYDIR_HINT_BYTES, KEYDIR_SEGMENTS_MAX, KEYDIR_SEGMENT_BYTES, KEYDIR_SPARE, Status,
 } from '../generated/abi.ts';
 import type { PoolListener, SegmentPool } from '../log/pool.ts';
 import type { LogContext, Segment } from '../log/segment.ts';
 import { corruptFrame, type SegmentSet } from '../log/segments.ts';
+import type { Unusable } from './derived-file.ts';
 import { ExpiryHeap, locationOf, offsetOf, segmentOf } from './expiry.ts';
+import { writeKeydirFile, type KeydirFile } from './keydir-file.ts';
 
 /** Address space for a table: this part of what is free, so that it seldom has to move. */
 const RESERVED_PART = 8;
@@ -43,7 +46,7 @@ export interface TableLog {
 
 export class KeyTable implements PoolListener {
   readonly dir: Keydir;
-  readonly expiry = new ExpiryHeap();
+  expiry = new ExpiryHeap();
   /** Snapshots under way. */
   readonly snapshots = new Set<ReplacedPlaces>();
   /** Told of each record that a replay finds damaged. */
@@ -58,6 +61,8 @@ export class KeyTable implements PoolListener {
   /** The segment whose number was asked for last. */
   private latest: Segment | undefined;
   private latestNumber = 0;
+  /** The file that the table is mapped from. */
+  private file: KeydirFile | undefined;
   private released = false;
 
   /** The hash's key is the store's id. Errors: ERR_VARVE_MEMORY_FULL */
@@ -98,12 +103,16 @@ export class KeyTable implements PoolListener {
     memory.bytes.copyWithin(range.address, address, address + Math.min(length, bytes));
     this.dir.place(range.address, range.length);
     this.range = range;
+    this.closeFile();
     storage.discard(memory, address, length);
     memory.release(address, length);
   }
 
-  /** The range of the table. */
-  get tableRange(): { readonly address: number; readonly length: number } { return this.range; }
+  /** Takes out the file that the table was mapped from; its range must be given back, or filled anew. */
+  private closeFile(): void {
+    this.file?.close();
+    this.file = undefined;
+  }
 
   /** Bytes of the table that are used. */
   get bytes(): number { return (this.dir.slots + KEYDIR_SPARE) * KEYDIR_ENTRY_BYTES; }
@@ -147,13 +156,6 @@ export class KeyTable implements PoolListener {
     const baseLsn = this.baseLsns[number] ?? 0;
     const segment = baseLsn === 0 ? undefined : this.log.segments().find(baseLsn);
     return segment?.baseLsn === baseLsn ? segment : undefined;
-  }
-
-  /** The list of segments as KEYDIR keeps it. */
-  segmentList(): { readonly baseLsn: number; readonly liveBytes: number; readonly liveRecords: number }[] {
-    return this.baseLsns.map((baseLsn, number) => ({
-      baseLsn, liveBytes: this.dir.liveBytes(number), liveRecords: this.dir.liveRecords(number),
-    }));
   }
 
   /**
@@ -238,6 +240,30 @@ export class KeyTable implements PoolListener {
     }
   }
 
+  /** Takes in the entries of a hint; false where one of them leads out of the segment. */
+  applyHints(segment: Segment, address: number, count: number): boolean {
+    const { dir, log: { pool } } = this;
+    const number = this.numberOf(segment);
+    pool.hold(segment);
+    try {
+      for (let taken = 0; taken < count;) {
+        const status = dir.applyHints(number, address + taken * KEYDIR_HINT_BYTES, count - taken);
+        taken += dir.records;
+        if (status === Status.Clear) {
+          this.clear();
+          taken++;
+        } else if (status === Status.Unmapped || status === Status.Full || status === Status.Expires) {
+          this.serve(status, number);
+        } else if (status !== Status.Ok) {
+          return false;
+        }
+      }
+      return true;
+    } finally {
+      pool.release(segment);
+    }
+  }
+
   /** Does what a call of the core asked for before it can go on. */
   serve(status: number, number: number): void {
     const { dir } = this;
@@ -312,6 +338,7 @@ export class KeyTable implements PoolListener {
   private clear(): void {
     const { core: { memory }, storage } = this.log.context;
     if (this.snapshots.size > 0) for (const { segment, offset } of this.dir.entries()) this.tell(locationOf(segment, offset));
+    this.closeFile();
     storage.discard(memory, this.range.address, this.range.length);
     storage.adviseHuge(memory, this.range.address, this.range.length);
     this.dir.reset();
@@ -344,13 +371,19 @@ export class KeyTable implements PoolListener {
     while (this.dir.expire(place) === Status.Unmapped) this.map(place.segment);
   };
 
-  /** Takes over a table that KEYDIR has brought: its state, and what it says of the segments. */
-  restore(
-    state: TableState,
-    list: readonly { readonly baseLsn: number; readonly liveBytes: number; readonly liveRecords: number }[],
-  ): void {
-    this.dir.state = state;
-    for (const [number, { baseLsn, liveBytes, liveRecords }] of list.entries()) {
+  /** Takes over the table of `KEYDIR`, into an empty one; why not, where it cannot be used, and then it is empty. */
+  restore(file: KeydirFile): Unusable | undefined {
+    const { core: { memory } } = this.log.context;
+    if (file.tableBytes * GROWTH > this.range.length) {
+      memory.release(this.range.address, this.range.length);
+      this.range = this.reserve(file.tableBytes);
+      this.dir.place(this.range.address, this.range.length);
+    }
+    const unusable = file.mapTable(this.range.address, this.range.length);
+    if (unusable !== undefined) return unusable;
+    this.file = file;
+    this.dir.state = file.state;
+    for (const [number, { baseLsn, liveBytes, liveRecords }] of file.segments.entries()) {
       const segment = baseLsn === 0 ? undefined : this.log.segments().find(baseLsn);
       if (segment?.baseLsn === baseLsn) {
         this.take(segment, liveBytes, liveRecords, number);
@@ -359,6 +392,20 @@ export class KeyTable implements PoolListener {
         this.free.push(number);
       }
     }
+    this.adopt();
+    this.expiry = ExpiryHeap.restore(file.expiry);
+    return undefined;
+  }
+
+  /**
+   * Writes the table to `KEYDIR`, for the next opening. All of the log must be durable.
+   *
+   * Errors: ERR_VARVE_DISK_FULL, ERR_VARVE_IO
+   */
+  save(log: LogState): void {
+    const expiry = new Uint8Array(this.expiry.bytes);
+    this.expiry.serialise(expiry);
+    writeKeydirFile(this.log.context, { log, keydir: this.dir, segments: this.baseLsns, expiry });
   }
 
   /** Gives everything back. */
@@ -366,6 +413,7 @@ export class KeyTable implements PoolListener {
     if (this.released) return;
     this.released = true;
     const { core: { memory }, storage } = this.log.context;
+    this.closeFile();
     storage.discard(memory, this.range.address, this.range.length);
     memory.release(this.range.address, this.range.length);
     storage.discard(memory, this.listAddress, KEYDIR_SEGMENTS_MAX * KEYDIR_SEGMENT_BYTES);

@@ -1,0 +1,85 @@
+/**
+ * The hint files of a writer's store: one is written for each segment that is sealed, in the background, one at a time,
+ * and removed with its segment. Nothing depends on them: one that cannot be written is done without.
+ */
+import type { Segment } from '../log/segment.ts';
+import { hintBaseLsnOf } from '../log/names.ts';
+import { removeUnfinished } from './derived-file.ts';
+import { HintWriter, hintPath, type HintContext, type HintSource } from './hint-file.ts';
+import type { LogSource } from './source.ts';
+import type { KeyTable } from './table.ts';
+
+/** What a hint file says of its segment; `undefined` where that is not sealed. */
+export function hintedSegment(segment: Segment) {
+  const { footer, header: { baseLsn, salt } } = segment;
+  if (footer === undefined) return undefined;
+  return { baseLsn, salt, sealedAt: footer.sealedAt, records: footer.records, dataEnd: footer.dataEnd };
+}
+
+export class HintKeeper {
+  private readonly source: LogSource;
+  private readonly table: KeyTable;
+  private readonly context: HintContext;
+  private readonly waiting: Segment[] = [];
+  private under: { readonly segment: Segment; readonly writer: HintWriter } | undefined;
+  private running: Promise<void> | undefined;
+  private isClosed = false;
+
+  constructor(source: LogSource, table: KeyTable) {
+    this.source = source;
+    this.table = table;
+    this.context = { ...source.context, identity: source.identity };
+  }
+
+  /** Removes what was never finished, and the hints of segments that are gone. */
+  tidy(): void {
+    const { storage, directory } = this.source.context;
+    const names = storage.list(directory) ?? [];
+    removeUnfinished(this.source.context, names);
+    const kept = new Set(this.source.segments().list.map((segment) => segment.baseLsn));
+    for (const name of names) {
+      const baseLsn = hintBaseLsnOf(name);
+      if (baseLsn !== undefined && !kept.has(baseLsn)) storage.remove(hintPath(directory, baseLsn));
+    }
+  }
+
+  /** Has a hint written for a segment that was sealed. */
+  sealed(segment: Segment): void {
+    this.waiting.push(segment);
+    this.running ??= this.work();
+  }
+
+  /** To be called before a segment is dropped. */
+  dropping(segment: Segment): void {
+    const at = this.waiting.indexOf(segment);
+    if (at >= 0) this.waiting.splice(at, 1);
+    if (this.under?.segment === segment) this.under.writer.abort();
+    this.source.context.storage.remove(hintPath(this.source.context.directory, segment.baseLsn));
+  }
+
+  private async work(): Promise<void> {
+    for (let segment = this.waiting.shift(); segment !== undefined && !this.isClosed; segment = this.waiting.shift()) {
+      const source = this.sourceOf(segment);
+      if (source === undefined) continue;
+      const writer = new HintWriter(this.context, this.table.dir, source);
+      this.under = { segment, writer };
+      // Without its hint, a segment is read at the next opening after a crash.
+      await writer.run().catch(() => undefined);
+      this.under = undefined;
+    }
+    this.running = undefined;
+  }
+
+  private sourceOf(segment: Segment): HintSource | undefined {
+    const facts = hintedSegment(segment);
+    if (facts === undefined) return undefined;
+    return { ...facts, number: this.table.numberOf(segment), mount: () => { this.source.pool.view(segment); } };
+  }
+
+  /** Ends what is under way; nothing touches the table any more when it returns. */
+  close(): void {
+    this.isClosed = true;
+    this.waiting.length = 0;
+    this.under?.writer.abort();
+  }
+}
