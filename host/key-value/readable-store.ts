@@ -12,11 +12,12 @@ import { statusName } from '../log/segments.ts';
 import type { CompiledCodec } from './codec.ts';
 import { writeKey } from './keys.ts';
 import { TableLoader, type KeyValueRecovery } from './load.ts';
-import { checkIterable, checkIteration, type CheckedKeyValueOptions } from './options.ts';
+import { checkIterable, checkIteration, checkWatch, type CheckedKeyValueOptions } from './options.ts';
 import { Snapshot, type Piece } from './snapshot.ts';
 import { LogSource } from './source.ts';
 import type { KeyTable } from './table.ts';
-import type { IterationOptions, Key } from './types.ts';
+import type { IterationOptions, Key, KeyValueWatchOptions } from './types.ts';
+import { KeyValueWatcher } from './watch.ts';
 
 /** Numbers about a store, as `stats` gives them. */
 export interface KeyValueStats extends PoolCounters {
@@ -223,6 +224,27 @@ export abstract class ReadableStore<K extends Key, V> {
     return new Snapshot({ source: this.source, table: this.table, prefix, make, ready: () => { this.ready(); } });
   }
 
+  /**
+   * Watches what changes, in this process or in another one: each put, delete and clear, in their order, endlessly; asleep
+   * while there is nothing. Values are those of then. What expires is told by nobody. Whoever is slow is given what he
+   * has missed, unless compaction has dropped it.
+   *
+   * @throws ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_OUT_OF_RANGE (`from`), ERR_VARVE_CLOSED; while iterating,
+   *   ERR_VARVE_TRUNCATED where compaction has dropped what comes next: read the store anew and watch again;
+   *   ERR_VARVE_CORRUPT; ERR_VARVE_CLOSED where this store was closed; the signal's reason
+   * @example
+   * for await (const change of store.watch({ prefix: 'user/' })) console.log(change.type, change.lsn);
+   */
+  watch(options: KeyValueWatchOptions = {}): KeyValueWatcher<K, V> {
+    const { prefix = '', from, signal } = checkWatch(options);
+    this.ready();
+    return new KeyValueWatcher<K, V>({
+      follower: this.source.follow(from, signal), prefix,
+      key: (bytes) => (this.asText ? bytes.utf8Slice(0, bytes.length) : bytes) as K,
+      value: (bytes) => this.codec.decode(bytes),
+    });
+  }
+
   protected keyIn({ buffer, keyFrom, keyTo }: Piece): K {
     return (this.asText ? buffer.utf8Slice(keyFrom, keyTo) : buffer.subarray(keyFrom, keyTo)) as K;
   }
@@ -272,6 +294,7 @@ export abstract class ReadableStore<K extends Key, V> {
   protected endReading(): boolean {
     if (this.isClosed) return false;
     this.isClosed = true;
+    this.source.stopFollowers(this.closedError());
     return true;
   }
 }

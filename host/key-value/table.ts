@@ -1,9 +1,7 @@
 /**
  * A store's key directory with what belongs to it: the range of its table, the numbers of the log's segments, the heap
- * of what expires, and the snapshots that are told what was replaced.
- *
- * Invariants: each segment of the log that was taken in has a number, and its entry in the core says where it is mapped
- * now; what the table points at has a number; a number is given anew only when nothing points at it any more.
+ * of what expires, and the snapshots that are told what was replaced. Taking records in is the core's work; here is
+ * done what it asks for meanwhile.
  */
 import type { LogState } from '../core/keydir-file.ts';
 import { Keydir } from '../core/keydir.ts';
@@ -12,12 +10,13 @@ import { VarveError } from '../errors/varve-error.ts';
 import {
   FRAME_HEADER_BYTES, KEYDIR_ENTRY_BYTES, KEYDIR_HINT_BYTES, KEYDIR_SEGMENTS_MAX, KEYDIR_SEGMENT_BYTES, KEYDIR_SPARE, Status,
 } from '../generated/abi.ts';
-import type { PoolListener, SegmentPool } from '../log/pool.ts';
+import type { SegmentPool } from '../log/pool.ts';
 import type { LogContext, Segment } from '../log/segment.ts';
 import { corruptFrame, type SegmentSet } from '../log/segments.ts';
 import type { Unusable } from './derived-file.ts';
 import { ExpiryHeap, locationOf, offsetOf, segmentOf } from './expiry.ts';
 import { writeKeydirFile, type KeydirFile } from './keydir-file.ts';
+import { SegmentNumbers } from './segment-numbers.ts';
 
 /** Address space for a table: this part of what is free, so that it seldom has to move. */
 const RESERVED_PART = 8;
@@ -44,7 +43,7 @@ export interface TableLog {
   segments(): SegmentSet;
 }
 
-export class KeyTable implements PoolListener {
+export class KeyTable {
   readonly dir: Keydir;
   expiry = new ExpiryHeap();
   /** Snapshots under way. */
@@ -54,13 +53,7 @@ export class KeyTable implements PoolListener {
   private readonly log: TableLog;
   private range: { readonly address: number; readonly length: number };
   private readonly listAddress: number;
-  /** Numbers of segments by base LSN, and back; 0 for a number that is free. */
-  private readonly numbers = new Map<number, number>();
-  private readonly baseLsns: number[] = [];
-  private readonly free: number[] = [];
-  /** The segment whose number was asked for last. */
-  private latest: Segment | undefined;
-  private latestNumber = 0;
+  private readonly numbers: SegmentNumbers;
   /** The file that the table is mapped from. */
   private file: KeydirFile | undefined;
   private released = false;
@@ -80,7 +73,8 @@ export class KeyTable implements PoolListener {
     this.dir = new Keydir(core, this.listAddress, idLow, idHigh);
     this.dir.place(this.range.address, this.range.length);
     this.dir.reset();
-    log.pool.listen(this);
+    this.numbers = new SegmentNumbers(this.dir, log);
+    log.pool.listen(this.numbers);
   }
 
   /** Takes a range for a table of at least so many bytes; it holds zeros. */
@@ -119,43 +113,19 @@ export class KeyTable implements PoolListener {
   /** Keys, those that have expired and were not removed yet among them. */
   get count(): number { return this.dir.count; }
 
-  // Segments.
-
-  /** Gives numbers to the segments of the log that have none yet, and takes in which are mapped. */
-  adopt(): void {
-    for (const segment of this.log.segments().list) if (!this.numbers.has(segment.baseLsn)) this.take(segment);
-  }
-
-  private take(segment: Segment, liveBytes = 0, liveRecords = 0, number = this.nextNumber()): number {
-    this.numbers.set(segment.baseLsn, number);
-    this.baseLsns[number] = segment.baseLsn;
-    this.dir.openSegment(number, liveBytes, liveRecords);
-    if (segment.view !== undefined) this.dir.setView(number, segment.view.at);
-    return number;
-  }
-
-  private nextNumber(): number {
-    const number = this.free.pop() ?? this.baseLsns.length;
-    if (number < KEYDIR_SEGMENTS_MAX) return number;
-    throw new VarveError('ERR_VARVE_MEMORY_FULL',
-      `a key-value store has at most ${KEYDIR_SEGMENTS_MAX} segments; compact it, or copy it to a store with larger ones`,
-      { path: this.log.context.directory });
-  }
-
   /** The number of a segment. */
   numberOf(segment: Segment): number {
-    if (segment !== this.latest) {
-      this.latestNumber = this.numbers.get(segment.baseLsn) ?? this.take(segment);
-      this.latest = segment;
-    }
-    return this.latestNumber;
+    return this.numbers.of(segment);
   }
 
   /** The segment of a number; `undefined` where the log has it no more. */
   segmentOf(number: number): Segment | undefined {
-    const baseLsn = this.baseLsns[number] ?? 0;
-    const segment = baseLsn === 0 ? undefined : this.log.segments().find(baseLsn);
-    return segment?.baseLsn === baseLsn ? segment : undefined;
+    return this.numbers.segment(number);
+  }
+
+  /** Gives numbers to the segments of the log that have none yet. */
+  adopt(): void {
+    this.numbers.adopt();
   }
 
   /**
@@ -163,36 +133,8 @@ export class KeyTable implements PoolListener {
    * was far behind, what does is dead.
    */
   dropMissing(): void {
-    const kept = new Set(this.log.segments().list.map((segment) => segment.baseLsn));
-    const gone = this.baseLsns.flatMap((baseLsn, number) => (baseLsn !== 0 && !kept.has(baseLsn) ? [number] : []));
-    if (gone.length === 0) return;
-    const isPointedAt = gone.some((number) => this.dir.liveRecords(number) > 0);
-    this.latest = undefined;
-    for (const number of gone) this.dir.dropSegment(number);
-    if (isPointedAt) this.dir.purge();
-    for (const number of gone) {
-      this.numbers.delete(this.baseLsns[number]!);
-      this.baseLsns[number] = 0;
-      this.free.push(number);
-    }
+    if (this.numbers.dropMissing()) this.dir.purge();
   }
-
-  mounted(segment: Segment): void {
-    const number = this.numbers.get(segment.baseLsn);
-    if (number !== undefined) this.dir.setView(number, segment.view!.at);
-  }
-
-  unmounted(segment: Segment): void {
-    const number = this.numbers.get(segment.baseLsn);
-    if (number !== undefined) this.dir.setView(number, 0);
-  }
-
-  used(segment: Segment): boolean {
-    const number = this.numbers.get(segment.baseLsn);
-    return number !== undefined && this.dir.takeUsed(number);
-  }
-
-  // Records.
 
   /** Takes in what was just committed: frames of [offset, end) of a mapped segment. */
   apply(segment: Segment, offset: number, end: number): void {
@@ -342,22 +284,14 @@ export class KeyTable implements PoolListener {
     storage.discard(memory, this.range.address, this.range.length);
     storage.adviseHuge(memory, this.range.address, this.range.length);
     this.dir.reset();
-    for (const [number, baseLsn] of this.baseLsns.entries()) {
-      if (baseLsn === 0) continue;
-      this.dir.openSegment(number);
-      const view = this.segmentOf(number)?.view;
-      if (view !== undefined) this.dir.setView(number, view.at);
-    }
+    this.numbers.clearAccounts();
     this.expiry.clear();
   }
 
   /** Begins anew, with no key and no segment. */
   reset(): void {
     this.clear();
-    this.latest = undefined;
     this.numbers.clear();
-    this.baseLsns.length = 0;
-    this.free.length = 0;
   }
 
   /** Removes what has expired by `now`. */
@@ -383,16 +317,7 @@ export class KeyTable implements PoolListener {
     if (unusable !== undefined) return unusable;
     this.file = file;
     this.dir.state = file.state;
-    for (const [number, { baseLsn, liveBytes, liveRecords }] of file.segments.entries()) {
-      const segment = baseLsn === 0 ? undefined : this.log.segments().find(baseLsn);
-      if (segment?.baseLsn === baseLsn) {
-        this.take(segment, liveBytes, liveRecords, number);
-      } else {
-        this.baseLsns[number] = 0;
-        this.free.push(number);
-      }
-    }
-    this.adopt();
+    this.numbers.restore(file.segments);
     this.expiry = ExpiryHeap.restore(file.expiry);
     return undefined;
   }
@@ -405,7 +330,7 @@ export class KeyTable implements PoolListener {
   save(log: LogState): void {
     const expiry = new Uint8Array(this.expiry.bytes);
     this.expiry.serialise(expiry);
-    writeKeydirFile(this.log.context, { log, keydir: this.dir, segments: this.baseLsns, expiry });
+    writeKeydirFile(this.log.context, { log, keydir: this.dir, segments: this.numbers.baseLsns, expiry });
   }
 
   /** Gives everything back. */
