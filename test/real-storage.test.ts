@@ -76,6 +76,16 @@ describe('names', () => {
     failure('ERR_VARVE_IO', () => storage.remove(place.path));
   });
 
+  it('removes a file off the event loop, or does nothing where there is none', async () => {
+    storage.create(place.file('a')).close();
+    const removed = storage.removeLater(place.file('a'));
+    await removed;
+    await storage.removeLater(place.file('a'));
+    expect(existsSync(place.file('a'))).toBe(false);
+    await expect(storage.removeLater(place.path)).rejects.toMatchObject({ code: 'ERR_VARVE_IO' });
+    await expect(storage.removeLater('a')).rejects.toMatchObject({ code: 'ERR_VARVE_INTERNAL' });
+  });
+
   it('syncs directories and refuses missing ones', async () => {
     await storage.syncDirectory(place.path);
     storage.syncDirectoryNow(place.path);

@@ -8,7 +8,7 @@
 import { randomFillSync } from 'node:crypto';
 import {
   closeSync, fchmodSync, fchownSync, fstatSync, fsync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync,
-  statSync, unlinkSync,
+  statSync, unlink, unlinkSync,
 } from 'node:fs';
 import { dirname, isAbsolute, normalize } from 'node:path';
 import type { CoreMemory } from '../core/memory.ts';
@@ -96,6 +96,15 @@ class RealStorage implements Storage {
     } catch (error) {
       if (!VarveError.is(error, 'ERR_VARVE_NOT_FOUND')) throw error;
     }
+  }
+
+  removeLater(path: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      on(path, () => unlink(path, (error) => {
+        if (error === null || error.code === 'ENOENT') resolve();
+        else reject(translated(error, path));
+      }));
+    });
   }
 
   syncDirectory(directory: string): Promise<void> {

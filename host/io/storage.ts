@@ -112,6 +112,8 @@ export interface Storage {
   rename(from: string, to: string): void;
   /** Removes a file; nothing happens where there is none. */
   remove(path: string): void;
+  /** The same, off the event loop: the blocks of a large file take their time to be freed. */
+  removeLater(path: string): Promise<void>;
   /** Makes the names in a directory durable, off the event loop. */
   syncDirectory(directory: string): Promise<void>;
   /** The same, blocking. */

@@ -78,6 +78,19 @@ export class ControlFile {
     this.file.syncNow();
   }
 
+  /**
+   * The same, off the event loop. It has a descriptor of its own, because the system tells of pages that it could not
+   * write once for each: a blocking sync meanwhile is told too, and none passes over what the other one was told.
+   */
+  async syncLater(): Promise<void> {
+    const file = this.context.storage.open(this.path, 'write');
+    try {
+      await file.sync();
+    } finally {
+      file.close();
+    }
+  }
+
   close(): void {
     this.mapping.unmap();
     this.context.core.memory.release(this.page.at, RANGE_ALIGNMENT);

@@ -64,10 +64,21 @@ export class SegmentSet {
 
   /** Takes a segment out of the list and out of the memory. */
   drop(segment: Segment): void {
-    this.pool.unmount(segment);
-    segment.closeFile();
+    this.letGo(segment);
     this.list.splice(this.list.indexOf(segment), 1);
     if (this.hit === segment) this.hit = undefined;
+  }
+
+  /** Takes those before a segment out of the list; they stay mapped where they are until `letGo`. */
+  takeBefore(segment: Segment): Segment[] {
+    this.hit = undefined;
+    return this.list.splice(0, this.list.indexOf(segment));
+  }
+
+  /** Takes a segment out of the memory and closes its file. */
+  letGo(segment: Segment): void {
+    this.pool.unmount(segment);
+    segment.closeFile();
   }
 
   /** The error for a record that lies between two segments: a file is gone, or its end is. */

@@ -41,6 +41,8 @@ export class LogWriter extends BatchAppender {
   private poison: unknown;
   /** Whether the log was poisoned by what nobody had asked for, so that nobody knows of it yet. */
   private untold = false;
+  /** The last call of `dropBefore`, while it is under way. */
+  private dropping: Promise<void> | undefined;
 
   constructor(context: LogContext, pool: SegmentPool, recovered: Recovered, lock: Lock, segmentBytes: number) {
     super(context, pool, recovered, segmentBytes);
@@ -95,6 +97,68 @@ export class LogWriter extends BatchAppender {
       this.context.storage.syncDirectoryNow(this.context.directory);
     });
     this.waker.later();
+  }
+
+  /**
+   * Does what `truncateBefore` does without blocking: it syncs and removes files off the event loop, one at a time.
+   * Everything that is committed when it is called becomes durable on the way. The records are gone for everybody as
+   * soon as CONTROL says so in memory; files that a crash, an error or `closeNow` leaves the next opening removes.
+   *
+   * Errors: ERR_VARVE_POISONED, ERR_VARVE_IO (the log is poisoned then), ERR_VARVE_CLOSED (nothing was dropped)
+   */
+  dropBefore(lsn: number): Promise<void> {
+    const earlier = this.dropping?.catch(() => undefined);
+    const run = (earlier === undefined ? this.drop(lsn) : earlier.then(() => this.drop(lsn))).finally(() => {
+      if (this.dropping === run) this.dropping = undefined;
+    });
+    return this.dropping = run;
+  }
+
+  private async drop(lsn: number): Promise<void> {
+    const kept = await this.keptOnDisk(lsn);
+    if (kept === undefined) return;
+    const { storage, directory } = this.context;
+    // No await between the two: whoever writes the marks next must begin where they do.
+    this.writeMarks(this.durable.lsn, kept.baseLsn, undefined);
+    const dropped = this.segments.takeBefore(kept);
+    for (const segment of dropped) this.unsynced.delete(segment);
+    this.waker.later();
+    try {
+      // CONTROL first: a crash in between leaves segments that the next opening drops.
+      await this.recovered.control.syncLater();
+      for (let segment = dropped.shift(); segment !== undefined; segment = dropped.shift()) {
+        this.segments.letGo(segment);
+        if (this.state === 'closed') return;
+        this.requireOpen();
+        // The last one to have the file pays for its blocks, so it is closed before.
+        await storage.removeLater(segment.path);
+      }
+      if (this.state !== 'closed') await storage.syncDirectory(directory);
+    } catch (error) {
+      this.poisonWith(error);
+      throw error;
+    } finally {
+      for (const segment of dropped) this.segments.letGo(segment);
+    }
+  }
+
+  /** The segment that the log begins with when all below `lsn` are gone, once it is on disk; none where none goes. */
+  private async keptOnDisk(lsn: number): Promise<Segment | undefined> {
+    let synced: { readonly kept: Segment; readonly cuts: number } | undefined;
+    for (;;) {
+      if (this.state === 'closed') {
+        throw new VarveError('ERR_VARVE_CLOSED', `${this.context.directory} was closed before its oldest records were `
+          + 'dropped; open it again', { path: this.context.directory });
+      }
+      this.requireOpen();
+      const kept = this.segments.list.findLast(({ baseLsn }) => baseLsn <= lsn);
+      if (kept === undefined || kept === this.segments.first) return undefined;
+      // While the sync ran it may have been dropped itself, or cut, and another file be in its place.
+      if (synced?.kept === kept && synced.cuts === this.cuts) return kept;
+      synced = { kept, cuts: this.cuts };
+      // A sync of its own would be told of a failure in the place of one that somebody waits for.
+      await this.sync();
+    }
   }
 
   private removeSegment(segment: Segment): void {
@@ -318,8 +382,9 @@ export class LogWriter extends BatchAppender {
     this.recovered.control.sync();
   }
 
-  /** Waits for the sync under way, then closes. */
+  /** Waits for what is under way, then closes. */
   async close(): Promise<void> {
+    while (this.dropping !== undefined) await this.dropping.catch(() => undefined);
     await this.syncer.idle();
     this.closeNow();
   }

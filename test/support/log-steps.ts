@@ -22,6 +22,8 @@ export interface Stage {
   /** Lowers what must be there: records above `lsn` are being cut. */
   cutTo(lsn: number): void;
   closeAndOpen(): Promise<void>;
+  /** Drops as `truncateBefore` does, off the event loop; `between` is called while that is under way. */
+  dropBefore(lsn: number, between: () => void): Promise<void>;
   /** A number that no record had before. */
   nextNumber(): number;
 }
@@ -69,6 +71,14 @@ function truncateBefore(stage: Stage): void {
   stage.change(beginningAt(model, first), () => stage.durable(first - 1));
 }
 
+async function dropBefore(stage: Stage): Promise<void> {
+  const lsn = stage.random.between(stage.model.first, lastOf(stage.model) + 1);
+  stage.change(dropping(stage.model, lsn), () => undefined);
+  await stage.dropBefore(lsn, () => append(stage));
+  const first = stage.log.firstLsn;
+  stage.change(beginningAt(stage.model, first), () => stage.durable(first - 1));
+}
+
 function retain(stage: Stage): void {
   const { model, log } = stage;
   let first = model.first;
@@ -107,6 +117,7 @@ const STEPS: readonly Step[] = [
   { name: 'syncNow', weight: 6, run: (stage) => stage.durable(stage.log.syncNow()) },
   { name: 'rotate', weight: 6, run: (stage) => stage.log.rotate() },
   { name: 'truncateBefore', weight: 5, run: truncateBefore },
+  { name: 'dropBefore', weight: 5, run: dropBefore },
   { name: 'retain', weight: 3, run: retain },
   { name: 'truncateAfter', weight: 5, run: truncateAfter },
   { name: 'reset', weight: 2, run: reset },

@@ -5,6 +5,7 @@
 import type { Core } from '../../host/core/core.ts';
 import { VarveError } from '../../host/errors/varve-error.ts';
 import { RecordLog } from '../../host/record-log/record-log.ts';
+import type { LogWriter } from '../../host/log/writer.ts';
 import { lyingStorage } from './log-faults.ts';
 import { wipeCore } from './log-fixture.ts';
 import { type Expectation, compareAll } from './log-judge.ts';
@@ -89,6 +90,21 @@ export abstract class SimulatedWriter implements Stage {
     const sync = this.log.sync().then((lsn) => this.durable(lsn));
     if (this.disk.queue.mode === 'manual') this.pending.push(sync.catch(() => { this.syncFailed = true; }));
     else await sync;
+  }
+
+  async dropBefore(lsn: number, between: () => void): Promise<void> {
+    const { writer } = this.log as unknown as { writer: LogWriter };
+    const state = { settled: false };
+    const drop = writer.dropBefore(lsn).finally(() => { state.settled = true; });
+    // An error of this one is waited for below; until then it is not an unhandled one.
+    drop.catch(() => undefined);
+    while (!state.settled) {
+      // What a failing append makes of the model would have to be told from what the drop does.
+      if (this.options.faults !== true && this.random.chance(0.3)) between();
+      this.disk.completeSyncs(this.random.between(1, 3));
+      for (let hop = 0; hop < 10; hop++) await Promise.resolve();
+    }
+    await drop;
   }
 
   durable(lsn: number): void {

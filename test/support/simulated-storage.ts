@@ -99,6 +99,18 @@ export class SimulatedStorage implements Storage {
 
   remove(path: string): void {
     this.begin('remove', path);
+    this.unlink(path);
+  }
+
+  async removeLater(path: string): Promise<void> {
+    const plan = this.disk.enter(this, 'remove', path);
+    await this.disk.queue.submit(this, () => {
+      if (plan !== undefined) throw systemError('unlink', plan.error, path);
+      this.unlink(path);
+    });
+  }
+
+  private unlink(path: string): void {
     const { directory, name } = this.disk.names.parentOf(path);
     const entry = directory?.kind === 'directory' ? directory.entries.get(name) : undefined;
     if (directory?.kind !== 'directory' || entry === undefined) return;
