@@ -272,7 +272,7 @@ export class Compactor {
     const next = list[list.indexOf(segment) + 1];
     if (next === undefined) return;
     this.parts.hints.dropping(segment);
-    work.writer.truncateBefore(next.baseLsn);
+    await work.writer.dropBefore(next.baseLsn);
     this.parts.ready();
     table.dropMissing();
     work.segments++;
