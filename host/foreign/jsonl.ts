@@ -3,8 +3,8 @@
  * values in base64 of RFC 4648, with padding. This is one line, and its limits; files are jsonl-writer.ts and
  * jsonl-reader.ts.
  */
-import { KEY_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../generated/abi.ts';
-import type { Pair } from './pairs.ts';
+import { KEY_BYTES_MAX } from '../generated/abi.ts';
+import { VALUE_BYTES_MAX, type Pair } from './pairs.ts';
 
 /** What can be wrong with a line. */
 export type JsonlFault =
@@ -19,9 +19,6 @@ export interface JsonlProblem {
 
 /** Most bytes of a line: the largest value in base64, with room for other ways to write the same JSON. */
 export const JSONL_LINE_BYTES_MAX = 1 << 27;
-/** What stands before the value of a put that compaction has moved. */
-const META_BYTES = 16;
-const VALUE_BYTES_MAX = PAYLOAD_BYTES_MAX - META_BYTES;
 
 const KEY = 'key_b64';
 const VALUE = 'value_b64';
