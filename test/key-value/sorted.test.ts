@@ -2,7 +2,7 @@
  * Sorting locations by their keys, against Buffer.compare.
  */
 import { describe, expect, it } from 'vitest';
-import { sortByKey, type KeySource } from '../../host/key-value/sorted.ts';
+import { KeySort, sortByKey, type KeySource } from '../../host/key-value/sorted.ts';
 import { forEachSeed, type Random } from '../support/random.ts';
 
 /** Keys in one buffer, in any order, each at its location: the offset of its length. */
@@ -99,6 +99,23 @@ describe('sorting by key', () => {
       return key;
     });
     expect(hex(new Keys(keys).sorted())).toEqual(expected(keys));
+  });
+
+  it('gives the same in slices, of which none takes long', () => {
+    const keys = Array.from({ length: 60_000 }, (_, at) => Buffer.from(`user:${(at * 7919) % 60_000}`));
+    const source = new Keys(keys);
+    const sort = new KeySort(source.locations, source);
+    let slices = 1;
+    let soughtBefore = 0;
+    // A time that is over: each slice does the least it can.
+    while (!sort.work(0)) {
+      slices++;
+      expect(source.sought - soughtBefore).toBeLessThanOrEqual(2 * 4096);
+      soughtBefore = source.sought;
+    }
+    expect(slices).toBeGreaterThan(60);
+    expect(hex([...source.locations].map((location) => source.at(location)))).toEqual(expected(keys));
+    expect(new KeySort(new Float64Array(0), source).work(0)).toBe(true);
   });
 
   it('reads a key once for each six bytes that it shares', () => {
