@@ -2,25 +2,14 @@
  * Moving records between a DWAL directory and a log, which is known here only by what it can do. Undoing a transfer
  * that failed is the caller's, who knows what was there before; an export undoes itself.
  */
-import { setImmediate } from 'node:timers/promises';
 import type { DwalReader, DwalSource } from './dwal-reader.ts';
 import { DwalWriter, type DwalTarget, type DwalWriterOptions, type ExportRecord } from './dwal-writer.ts';
 import type { DwalRecord } from './dwal.ts';
-
-/** Bytes of keys and payloads that are appended as one batch, unless a single record is larger. */
-const RUN_BYTES_MAX = 1 << 20;
+import { pause, RUN_BYTES_MAX, type TransferOptions } from './pairs.ts';
 
 /** The log that records go to. */
 export interface BatchTarget {
   appendBatch(records: readonly DwalRecord[]): unknown;
-}
-
-/** What a transfer can be told. */
-export interface TransferOptions {
-  /** Told about once a mebibyte how many bytes of frames were moved. */
-  readonly onProgress?: (doneBytes: number) => void;
-  /** Ends the transfer with its reason. */
-  readonly signal?: AbortSignal;
 }
 
 /**
@@ -38,10 +27,7 @@ export async function importDwal(
     target.appendBatch(run);
     run = [];
     runBytes = 0;
-    options.onProgress?.(source.bytes);
-    // Syncs that the log has begun, and signals, come to their turn.
-    await setImmediate();
-    options.signal?.throwIfAborted();
+    await pause(source.bytes, options);
   };
   for (const record of source) {
     const bytes = record.key.length + record.payload.length;
@@ -70,9 +56,7 @@ export async function exportDwal(
       writer.write(record);
       if (writer.bytes - reported < RUN_BYTES_MAX) continue;
       reported = writer.bytes;
-      options.onProgress?.(reported);
-      await setImmediate();
-      options.signal?.throwIfAborted();
+      await pause(reported, options);
     }
   } catch (error) {
     writer.abandon();

@@ -8,6 +8,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path';
 import { VarveError } from '../errors/varve-error.ts';
 import { attempt } from '../io/errors.ts';
+import { syncDirectory } from './atomic-file.ts';
 import {
   DWAL_SEGMENT_ID_MAX, dwalFrameBytes, dwalSegmentName, encodeDwal, isDwalKind, type DwalRecord,
 } from './dwal.ts';
@@ -151,15 +152,4 @@ export class DwalWriter implements DwalTarget {
     this.descriptor = undefined;
     rmSync(this.temporary, { recursive: true, force: true });
   }
-}
-
-function syncDirectory(path: string): void {
-  attempt(path, () => {
-    const descriptor = openSync(path, 'r');
-    try {
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
-  });
 }
