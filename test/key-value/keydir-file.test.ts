@@ -169,8 +169,8 @@ onEach('KEYDIR', (make) => {
     const tail = bytes.length - EXPIRY.length;
     const again = store.newTable();
     const lengths = [
-      0, 1, 7, 8, 127, 128, 129, 4096, 65_535, 65_536, 65_537, 100_000, 131_071, 131_072, 131_073, tail - 1, tail, tail + 1,
-      bytes.length - 1,
+      0, 1, 7, 8, 127, 128, 129, 4096, 65_535, 65_536, 65_537, 100_000, 131_071, 131_072, 131_073, tail - 1,
+      tail, tail + 1, bytes.length - 1,
     ];
     expect(tail).toBeGreaterThan(131_072);
     for (const length of lengths) {
@@ -261,7 +261,9 @@ describe('a damaged KEYDIR', () => {
       [KeydirHeader.tableBytes, 2n ** 63n], [KeydirHeader.segments, 0], [KeydirHeader.segments, 0xffffffff],
       [KeydirHeader.expiryBytes, 0n], [KeydirHeader.expiryBytes, 2n ** 64n - 65_536n],
     ];
-    for (const [offset, value] of wrong) expect([offset, value, withField(offset, value)]).toEqual([offset, value, 'damaged']);
+    for (const [offset, value] of wrong) {
+      expect([offset, value, withField(offset, value)]).toEqual([offset, value, 'damaged']);
+    }
     expect([withField(KeydirHeader.version, 2), withField(KeydirHeader.incompatible, 1)])
       .toEqual(['newer-version', 'newer-version']);
   });

@@ -1,13 +1,14 @@
 /**
- * What the tests of `KEYDIR` and of hint files share: a log of puts and deletes, and a key directory of it that is built
- * from the frames alone. A segment's number is its place in the log.
+ * What the tests of `KEYDIR` and of hint files share: a log of puts and deletes, and a key directory of it that is
+ * built from the frames alone. A segment's number is its place in the log.
  */
 import { afterEach } from 'vitest';
 import type { Core } from '../../host/core/core.ts';
 import type { LogState } from '../../host/core/keydir-file.ts';
 import { Keydir, type Place } from '../../host/core/keydir.ts';
 import {
-  FRAMES_OFFSET, FRAME_HEADER_BYTES, KEYDIR_HINT_BYTES, KEYDIR_SEGMENT_BYTES, KEY_OFFSET, Kind, STORE_KIND_KEY_VALUE, Status,
+  FRAMES_OFFSET, FRAME_HEADER_BYTES, KEYDIR_HINT_BYTES, KEYDIR_SEGMENT_BYTES, KEY_OFFSET, Kind, STORE_KIND_KEY_VALUE,
+  Status,
 } from '../../host/generated/abi.ts';
 import { realStorage } from '../../host/io/real-storage.ts';
 import type { HintContext, Hints, HintSource } from '../../host/key-value/hint-file.ts';
