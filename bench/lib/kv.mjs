@@ -4,7 +4,7 @@
  *
  * - varve: the defaults, but for automatic compaction, which would run beside what is measured; keys as Buffers, and in
  *   a contender of its own as strings.
- * - lmdb: binary keys and values, no compression, `useWritemap` and a map of 4 GiB from the start, which is the fastest
+ * - lmdb: binary keys and values, no compression, `useWritemap` and a map of 512 MiB from the start, which is the fastest
  *   of all ways to load it; `noSync` where nothing has to be durable, `overlappingSync: false` where it has, so that a
  *   transaction is on disk when it returns. One by one means `put`, whose commits run in a thread of lmdb's and are
  *   waited for at each `settled()`. `get` is `getBinary`; `getView` is `getBinaryFast`, whose bytes are valid until the
@@ -37,7 +37,7 @@ import { peer } from './peers.mjs';
 
 const CACHE_BYTES = 256 << 20;
 const SQLITE_MAPPED_BYTES = 2 ** 30;
-const LMDB_MAPPED_BYTES = 4 * 2 ** 30;
+const LMDB_MAPPED_BYTES = 512 << 20;
 const RUN = 1000;
 
 const bytesOf = (text) => Buffer.from(text, 'latin1');
