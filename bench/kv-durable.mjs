@@ -26,7 +26,8 @@ export function parameters(smoke) {
 export async function run({ places, smoke, ...rest }) {
   const { singles: count, groups, entriesPerGroup } = parameters(smoke);
   const { names, notes } = present(NAMES);
-  const rows = [...await singles(places, names, count, rest), ...await grouped(places, names, { groups, entriesPerGroup }, rest)];
+  const rows = await singles(places, names, count, rest);
+  rows.push(...await grouped(places, names, { groups, entriesPerGroup }, rest));
   return { rows, notes };
 }
 

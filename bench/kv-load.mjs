@@ -2,10 +2,10 @@
  * Loading a key-value store: 1 M keys of 16 B in random order with values of 100 B, not durable, one by one and all
  * together; millions of entries a second.
  *
- * Measured is the putting alone, into a new store; opening and closing are not. All together is `putMany` of an array of
- * entries, for the peers one transaction, or batches. What a peer does later is waited for: within the clock, at every
- * 10,000 (classic-level: 1,000). SQLite gets a tenth of the keys one by one. Afterwards the whole store is read: the
- * result is what it holds, the same for all. How each is set up stands in lib/kv.mjs.
+ * Measured is the putting alone, into a new store; opening and closing are not. All together is `putMany` of an array
+ * of entries, for the peers one transaction, or batches. What a peer does later is waited for: within the clock, at
+ * every 10,000 (classic-level: 1,000). SQLite gets a tenth of the keys one by one, which would take half a minute.
+ * Afterwards the whole store is read: the result is what it holds. How each is set up stands in lib/kv.mjs.
  */
 import { entriesOf, insistEntries, textKeys, VALUE_BYTES } from './lib/kv-work.mjs';
 import { ENGINES, present } from './lib/kv.mjs';

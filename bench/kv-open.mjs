@@ -7,7 +7,6 @@
  * kill gets a copy of what the killed writer has left. The result is the value.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { VALUE_BYTES } from './lib/kv-work.mjs';
 import { present } from './lib/kv.mjs';
@@ -46,7 +45,8 @@ export async function run({ places, smoke, ...rest }) {
 
 function opening(places, who, path, { keys, copied, warm }) {
   return places.with('opened', (copy) => places.with('other', (other) => {
-    if (copied) cpSync(path, copy, { recursive: true });
+    // `cp` leaves the holes of lmdb's file what they are.
+    if (copied) execFileSync('cp', ['-R', path, copy]);
     const at = keys >> 1;
     const arguments_ = [ONCE, who, copied ? copy : path, String(at), ...warm ? [other] : []];
     const { milliseconds, value } = JSON.parse(execFileSync(process.execPath, arguments_, { encoding: 'utf8' }));

@@ -2,8 +2,8 @@
  * Going through all entries of a store of 1 M keys of 16 B with values of 100 B: millions of entries a second, each in
  * JavaScript as a key and a Buffer.
  *
- * varve gives them in the order of their writing, the bitcask by hand in that of its Map, the others sorted by key. What
- * they sum up to is the same. varve and the bitcask check each entry's checksum.
+ * varve gives them in the order of their writing, the bitcask by hand in that of its Map, the others sorted by key.
+ * What they sum up to is the same. varve and the bitcask check each entry's checksum.
  */
 import { entryDigest, expectedEntries, filled, textKeys, VALUE_BYTES } from './lib/kv-work.mjs';
 import { ENGINES, present } from './lib/kv.mjs';

@@ -1,6 +1,6 @@
 /**
- * The inner loops of the key-value benchmarks. Each contender imports a copy of its own (`loopsOf`), because a loop that
- * has met seven kinds of stores calls none of them as fast as the one it knows, which would be most unfair to the
+ * The inner loops of the key-value benchmarks. Each contender imports a copy of its own (`loopsOf`), because a loop
+ * that has met seven kinds of stores calls none of them as fast as the one it knows, which would be most unfair to the
  * fastest.
  */
 import { fold, RING } from './payloads.mjs';

@@ -4,11 +4,11 @@
  *
  * - varve: the defaults, but for automatic compaction, which would run beside what is measured; keys as Buffers, and in
  *   a contender of its own as strings.
- * - lmdb: binary keys and values, no compression, `useWritemap` and a map of 512 MiB from the start, which is the fastest
- *   of all ways to load it; `noSync` where nothing has to be durable, `overlappingSync: false` where it has, so that a
- *   transaction is on disk when it returns. One by one means `put`, whose commits run in a thread of lmdb's and are
- *   waited for at each `settled()`. `get` is `getBinary`; `getView` is `getBinaryFast`, whose bytes are valid until the
- *   next get.
+ * - lmdb: binary keys and values, no compression, `useWritemap` and a map of 512 MiB from the start, which is the
+ *   fastest of all ways to load it; `noSync` where nothing has to be durable, `overlappingSync: false` where it has, so
+ *   that a transaction is on disk when it returns. One by one means `put`, whose commits run in a thread of lmdb's and
+ *   are waited for at each `settled()`. `get` is `getBinary`; `getView` is `getBinaryFast`, whose bytes are valid until
+ *   the next get.
  * - better-sqlite3: WAL, a table WITHOUT ROWID, prepared statements, keys as text (faster than blobs), a cache of 256
  *   MiB, reads through a mapping of 1 GiB; `synchronous` NORMAL, or FULL where it has to be durable. A scan asks for
  *   pages of 1,000 rows, which is faster than to iterate or to take all.
@@ -225,7 +225,7 @@ export const ENGINES = {
   'varve': varveWith('binary', bytesOf),
   'varve, string keys': varveWith('utf8', textOf),
   'varve, blocking': varveBlocking,
-  'lmdb': lmdb,
+  lmdb,
   'better-sqlite3': sqlite,
   'classic-level': level,
   'bitcask by hand': byHand,
