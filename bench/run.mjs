@@ -18,7 +18,8 @@ import { missingPeers } from './lib/peers.mjs';
 import { printEnvironment, printFailure, printSummary, printTopic } from './lib/report.mjs';
 
 const NAMES = ['append', 'batch', 'scan', 'check', 'read', 'durable', 'open', 'crc', 'memory', 'readers', 'catch-up',
-  'writer-cost', 'typed', 'typed-watch'];
+  'writer-cost', 'typed', 'typed-watch', 'kv-load', 'kv-get', 'kv-durable', 'kv-open', 'kv-scan', 'kv-compact',
+  'kv-memory', 'kv-flip'];
 const FREE_BYTES_MIN = 6 * 2 ** 30;
 /** Memory that is touched before the first benchmark, if so much is free. */
 const TOUCHED_BYTES_MAX = 6 * 2 ** 30;

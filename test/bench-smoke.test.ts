@@ -11,7 +11,7 @@ import { ROOT } from './support/repository.ts';
 
 const NAMES = [
   'append', 'batch', 'scan', 'check', 'read', 'durable', 'open', 'crc', 'memory', 'readers', 'catch-up', 'writer-cost',
-  'typed', 'typed-watch',
+  'typed', 'typed-watch', 'kv-load', 'kv-get', 'kv-durable', 'kv-open', 'kv-scan', 'kv-compact', 'kv-memory', 'kv-flip',
 ];
 
 interface Row { group: string; who: string; values: number[]; median: number }

@@ -9,7 +9,7 @@
 import { createHash } from 'node:crypto';
 
 /** Units of which more is better; of all others less is. */
-const MORE_IS_BETTER = new Set(['M/s', 'GB/s']);
+const MORE_IS_BETTER = new Set(['M/s', 'MB/s', 'GB/s']);
 
 export function moreIsBetter(unit) {
   return MORE_IS_BETTER.has(unit);

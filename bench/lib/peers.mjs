@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 const require = createRequire(new URL('../peers/package.json', import.meta.url));
 
 /** The peers, by the names under which they are required. */
-export const PEERS = ['crc-32/crc32c', '@node-rs/crc32', 'classic-level', 'lmdb'];
+export const PEERS = ['crc-32/crc32c', '@node-rs/crc32', 'better-sqlite3', 'classic-level', 'lmdb'];
 
 /** Returns the peer, or `undefined` where it cannot be loaded. */
 export function peer(name) {
