@@ -5,12 +5,12 @@
  * Nothing behind the known end of a segment is touched. A frame whose key differs although its hash does not is checked:
  * where it is damaged nobody knows whose it is, and the search ends with that instead of passing over it.
  */
-import { Kind } from '../abi/limits';
+import { Kind, PUT_META_BYTES } from '../abi/limits';
 import { KEY_OFFSET, SCRATCH_OFFSET } from '../abi/memory';
 import { Status } from '../abi/status';
 import { FRAME_HEADER_BYTES, Frame, INFO_KEY_MASK, INFO_KIND_SHIFT, frameStride } from '../layout/frame';
 import {
-  KEYDIR_STRIDE_MASK, Keydir, KeydirEntry, KeydirResult, KeydirSegment, KeydirSegmentFlag, PUT_META_BYTES, PutMeta,
+  KEYDIR_STRIDE_MASK, Keydir, KeydirEntry, KeydirResult, KeydirSegment, KeydirSegmentFlag, PutMeta,
 } from '../layout/keydir';
 import { SegmentView } from '../layout/view';
 import { checkFrame } from '../record/frame';

@@ -2,12 +2,12 @@
  * Walking the records of a segment with the table at hand: which of them are their keys' newest, for a snapshot's
  * iteration; and copying those to the stage, for compaction. Every frame is checked before anything is said of it.
  */
-import { Kind } from '../abi/limits';
+import { Kind, PUT_META_BYTES } from '../abi/limits';
 import { KEY_OFFSET, STAGE_OFFSET, VALUES_BYTES, VALUES_OFFSET } from '../abi/memory';
 import { Status } from '../abi/status';
 import { FRAME_HEADER_BYTES, Frame, INFO_KEY_MASK, INFO_KIND_SHIFT, frameStride } from '../layout/frame';
 import {
-  KEYDIR_FLAGS_SHIFT, KEYDIR_MOVE_BYTES, KEYDIR_STRIDE_MASK, Keydir, KeydirMove, PUT_META_BYTES, PutMeta,
+  KEYDIR_FLAGS_SHIFT, KEYDIR_MOVE_BYTES, KEYDIR_STRIDE_MASK, Keydir, KeydirMove, PutMeta,
 } from '../layout/keydir';
 import { SegmentView } from '../layout/view';
 import { checkFrame } from '../record/frame';

@@ -1,3 +1,4 @@
+import { PUT_META_BYTES } from '../abi/limits';
 import { SCRATCH_BYTES, SLOT_BYTES } from '../abi/memory';
 
 /*
@@ -146,7 +147,6 @@ export const KEYDIR_ENTRY_BYTES: u32 = offsetof<KeydirEntry>();
 export const KEYDIR_SEGMENT_BYTES: u32 = offsetof<KeydirSegment>();
 export const KEYDIR_HINT_BYTES: u32 = offsetof<HintEntry>();
 export const KEYDIR_MOVE_BYTES: u32 = offsetof<KeydirMove>();
-export const PUT_META_BYTES: u32 = offsetof<PutMeta>();
 /** Most segments of a store: their numbers have 16 bits. */
 export const KEYDIR_SEGMENTS_MAX: u32 = 65536;
 /** Entries behind the last home, for runs that reach beyond it. */
@@ -158,6 +158,6 @@ export const KEYDIR_FLAGS_SHIFT: u32 = 24;
 
 if (offsetof<KeydirEntry>() != 16) ERROR('an entry has 16 bytes');
 if (offsetof<HintEntry>() != 16) ERROR('a hint has 16 bytes');
-if (offsetof<PutMeta>() != 16) ERROR('the prefix of a value has 16 bytes');
+if (offsetof<PutMeta>() != <usize>PUT_META_BYTES) ERROR('the prefix of a value has 16 bytes');
 if (offsetof<Keydir>() > <usize>SLOT_BYTES) ERROR('a key directory fits into a slot');
 if (offsetof<KeydirResult>() > <usize>SCRATCH_BYTES) ERROR('a result fits into the scratch area');

@@ -541,8 +541,6 @@ export const KEYDIR_HINT_BYTES = 16;
 
 export const KEYDIR_MOVE_BYTES = 16;
 
-export const PUT_META_BYTES = 16;
-
 /** Most segments of a store: their numbers have 16 bits. */
 export const KEYDIR_SEGMENTS_MAX = 65536;
 
