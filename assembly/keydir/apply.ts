@@ -79,8 +79,8 @@ function sizeWord(at: usize): u32 {
  * @param ordinal of the first frame in its segment; with `check` alone
  * @param check whether each frame is checked first, as one that nobody vouches for
  * @returns `Ok`; `Unmapped` (`segment`), `Full`, `Clear`, or what is wrong with the frame at `offset`, which was not
- *   taken; `Expires`, taken: `offset` is just past it, `stride` and `expiresAt` are its. In the scratch area: `records` taken or passed over, `offset`
- *   of the first one that was not, and of a single put the record that it replaced
+ *   taken; `Expires`, taken: `offset` is just past it, `stride` and `expiresAt` are its. In the scratch area: `records`
+ *   taken or passed over, `offset` of the first one that was not, and of a single put the record that it replaced
  */
 export function keydirApply(dir: Keydir, number: u32, offset: u32, end: u32, ordinal: u32, check: bool): Status {
   const view = changetype<SegmentView>(segmentAt(dir, number).view);

@@ -158,6 +158,6 @@ export const KEYDIR_FLAGS_SHIFT: u32 = 24;
 
 if (offsetof<KeydirEntry>() != 16) ERROR('an entry has 16 bytes');
 if (offsetof<HintEntry>() != 16) ERROR('a hint has 16 bytes');
-if (offsetof<PutMeta>() != <usize>PUT_META_BYTES) ERROR('the prefix of a value has its bytes');
+if (offsetof<PutMeta>() != <usize>PUT_META_BYTES) ERROR('the prefix of a value has 16 bytes');
 if (offsetof<Keydir>() > <usize>SLOT_BYTES) ERROR('a key directory fits into a slot');
 if (offsetof<KeydirResult>() > <usize>SCRATCH_BYTES) ERROR('a result fits into the scratch area');
