@@ -1,6 +1,6 @@
 /**
- * The typed handle of a `Keydir` (assembly/layout/keydir.ts): the table of a store's keys in the core's memory, and what
- * is known of its segments. One method for each function of the core; nothing else calls those.
+ * The typed handle of a `Keydir` (assembly/layout/keydir.ts): the table of a store's keys in the core's memory, and
+ * what is known of its segments. One method for each function of the core; nothing else calls those.
  *
  * A key that is looked for stands at `KEY_OFFSET`. Results stand in the scratch area until the next call. The ranges of
  * the table and of the list of segments are the caller's; both begin as zeros.

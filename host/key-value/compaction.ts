@@ -2,9 +2,9 @@
  * Compaction: the live records of the oldest segments are appended anew, and when these copies are durable the segments
  * are dropped. docs/decisions/0009.
  *
- * What a crash can leave, at any step: copies beside their sources, which agree, so that it does not matter which of both
- * a replay sees last. Sources go by the log's `dropBefore`, all records of a segment at once, and always the oldest
- * ones: so whatever a tombstone has removed is gone before the tombstone is.
+ * What a crash can leave, at any step: copies beside their sources, which agree, so that it does not matter which of
+ * both a replay sees last. Sources go by the log's `dropBefore`, all records of a segment at once, and always the
+ * oldest ones: so whatever a tombstone has removed is gone before the tombstone is.
  */
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { VarveError } from '../errors/varve-error.ts';
@@ -91,6 +91,12 @@ export class Compactor {
     this.run(this.source.writer!, work).catch(() => undefined).finally(() => { this.isScheduled = false; });
   }
 
+  /** Drops in the background what holds nothing that is alive. */
+  dropDead(): void {
+    const work = { minDeadRatio: 1, budgetMs: BUDGET_MS, signal: undefined, onProgress: undefined };
+    this.run(this.source.writer!, work).catch(() => undefined);
+  }
+
   /** Resolves when nothing runs any more; what runs ends as soon as it notices that the store is closed. */
   async idle(): Promise<void> {
     await this.running.catch(() => undefined);
@@ -115,6 +121,7 @@ export class Compactor {
     let before: Promise<void> = Promise.resolve();
     for (const segment of sources) {
       await this.copySegment(segment, work);
+      this.parts.hints.look();
       await before;
       before = this.dropWhenDurable(segment, work);
       before.catch(() => undefined);
@@ -260,7 +267,7 @@ export class Compactor {
   private async dropWhenDurable(segment: Segment, work: Work): Promise<void> {
     const { table, source } = this;
     await work.writer.sync();
-    while (table.snapshots.size > 0) {
+    while ([...table.snapshots].some(({ segments }) => segments.has(segment))) {
       await setTimeout(WAIT_MS);
       this.proceed(work.signal);
     }

@@ -20,6 +20,8 @@ export class HintKeeper {
   private readonly source: LogSource;
   private readonly table: KeyTable;
   private readonly context: HintContext;
+  /** When the segments were sealed that have a hint, or are about to get one, by base LSN. */
+  private readonly hinted = new Map<number, number>();
   private readonly waiting: Segment[] = [];
   private under: { readonly segment: Segment; readonly writer: HintWriter } | undefined;
   private running: Promise<void> | undefined;
@@ -31,22 +33,31 @@ export class HintKeeper {
     this.context = { ...source.context, identity: source.identity };
   }
 
-  /** Removes what was never finished, and the hints of segments that are gone. */
+  /** Removes what was never finished, and the hints of segments that are gone; has those written that are missing. */
   tidy(): void {
     const { storage, directory } = this.source.context;
     const names = storage.list(directory) ?? [];
     removeUnfinished(this.source.context, names);
-    const kept = new Set(this.source.segments().list.map((segment) => segment.baseLsn));
+    const kept = new Map(this.source.segments().list.map((segment) => [segment.baseLsn, segment]));
     for (const name of names) {
       const baseLsn = hintBaseLsnOf(name);
-      if (baseLsn !== undefined && !kept.has(baseLsn)) storage.remove(hintPath(directory, baseLsn));
+      if (baseLsn === undefined) continue;
+      const segment = kept.get(baseLsn);
+      if (segment === undefined) storage.remove(hintPath(directory, baseLsn));
+      else if (segment.footer !== undefined) this.hinted.set(baseLsn, segment.footer.sealedAt);
     }
+    this.look();
   }
 
-  /** Has a hint written for a segment that was sealed. */
-  sealed(segment: Segment): void {
-    this.waiting.push(segment);
-    this.running ??= this.work();
+  /** Has hints written for what was sealed since. */
+  look(): void {
+    for (const segment of this.source.segments().list) {
+      const { baseLsn, footer } = segment;
+      if (footer === undefined || this.hinted.get(baseLsn) === footer.sealedAt) continue;
+      this.hinted.set(baseLsn, footer.sealedAt);
+      this.waiting.push(segment);
+    }
+    if (this.waiting.length > 0) this.running ??= this.work();
   }
 
   /** To be called before a segment is dropped. */

@@ -34,8 +34,8 @@ export interface KeyValueBatchResult {
  * process, beside it.
  *
  * A write is *committed* when the call returns: every reader sees it, and it survives the death of the process. It is
- * *durable*, and survives the death of the machine, when a `sync` that was called afterwards has resolved, or the promise
- * that the call gives with `durable: true`.
+ * *durable*, and survives the death of the machine, when a `sync` that was called afterwards has resolved, or the
+ * promise that the call gives with `durable: true`.
  *
  * @typeParam K what iterators give keys as: `string`, or `Buffer` with `keys: 'binary'`
  * @typeParam V values, as the codec takes and gives them
@@ -155,10 +155,10 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends ReadableS
   }
 
   private rotated(segment: Segment): void {
-    const { active } = this;
+    const isFirst = this.active === undefined;
     this.active = segment;
-    if (active === undefined) return;
-    this.hints.sealed(active);
+    if (isFirst) return;
+    this.hints.look();
     this.compactor.compactWhereDue();
   }
 
@@ -229,8 +229,8 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends ReadableS
   }
 
   /**
-   * Applies puts and deletes as one: readers and recovery see all of them or none, in their order. Together they must fit
-   * into a segment of 1 GiB.
+   * Applies puts and deletes as one: readers and recovery see all of them or none, in their order. Together they must
+   * fit into a segment of 1 GiB.
    *
    * @returns the LSNs of the first and the last; those of deletes of keys that are not there are counted too
    * @throws as `put`; nothing was written then
@@ -247,7 +247,8 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends ReadableS
     const records = checkBatch(operations, this.now).map(({ isPut, key, value, expiresAt }): BatchRecord => {
       if (!isPut) return { kind: Kind.Delete, key, payload: '' };
       const payload = this.encoded(value as V);
-      return expiresAt === 0 ? { kind: Kind.Put, key, payload } : { kind: Kind.PutMeta, key, payload, version: 0, expiresAt };
+      if (expiresAt === 0) return { kind: Kind.Put, key, payload };
+      return { kind: Kind.PutMeta, key, payload, version: 0, expiresAt };
     });
     const lastLsn = this.appendRun(writable, records);
     const result = { firstLsn: lastLsn - records.length + 1, lastLsn };
@@ -258,18 +259,19 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends ReadableS
    * Reads a value, lets `change` make another one of it, and puts that; nobody comes in between. An expiry that the key
    * has stays.
    *
-   * @param change gets the value, or `undefined` where there is no such key; what it returns is put, `undefined` deletes.
-   *   What it throws comes out, and nothing is written
+   * @param change gets the value, or `undefined` where there is no such key; what it returns is put, `undefined`
+   *   deletes. What it throws comes out, and nothing is written
    * @returns what `change` has returned
    * @throws as `put`; ERR_VARVE_CONFLICT where `change` has itself written the key
    */
   update(key: K | Key, change: (value: V | undefined) => V | undefined): V | undefined {
     const { writable } = this;
     checkChange(change);
-    const before = this.get(key);
-    const { expiresAt, version } = before === undefined ? { expiresAt: 0, version: 0 } : this.table.dir;
+    const found = this.find(key, true);
+    const { expiresAt, version } = found ? this.table.dir : { expiresAt: 0, version: 0 };
+    const before = found ? this.value() : undefined;
     const after = change(before);
-    if (after === undefined && before === undefined) return undefined;
+    if (after === undefined && !found) return undefined;
     const bytes = after === undefined ? '' : this.codec.encode(after);
     this.requireVersion(key, version);
     if (after === undefined) writable.appendKeyed(Kind.Delete, key, '');
@@ -291,12 +293,13 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends ReadableS
     writable.rotate();
     const lsn = writable.appendKeyed(Kind.Clear, '', '');
     this.takeIn(writable);
+    this.compactor.dropDead();
     return lsn;
   }
 
   /**
-   * Resolves with the durable LSN once every write that is committed now is on disk. Concurrent callers share one sync of
-   * the disk, which runs off the event loop.
+   * Resolves with the durable LSN once every write that is committed now is on disk. Concurrent callers share one sync
+   * of the disk, which runs off the event loop.
    *
    * @throws (rejects with) ERR_VARVE_CLOSED, ERR_VARVE_READ_ONLY, ERR_VARVE_POISONED, ERR_VARVE_IO (the store is
    *   poisoned)
@@ -311,8 +314,8 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends ReadableS
   }
 
   /**
-   * Gives the space of dead records back, while the store is used: the live records of the oldest segments are copied to
-   * the end of the log, and when the copies are durable, these segments are dropped. Versions and expiries stay. One
+   * Gives the space of dead records back, while the store is used: the live records of the oldest segments are copied
+   * to the end of the log, and when the copies are durable, these segments are dropped. Versions and expiries stay. One
    * compaction runs at a time; a second call waits for the first.
    *
    * @param options.minDeadRatio compacts as many of the oldest segments as are dead by this share; default 0: all up to
@@ -328,8 +331,8 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends ReadableS
   }
 
   /**
-   * Ends a compaction that is under way, syncs, keeps the key directory for the next opening, and gives everything back.
-   * Idempotent. Values and views that were read stay valid.
+   * Ends a compaction that is under way, syncs, keeps the key directory for the next opening, and gives everything
+   * back. Idempotent. Values and views that were read stay valid.
    *
    * @throws (rejects with) ERR_VARVE_IO, ERR_VARVE_DISK_FULL, ERR_VARVE_POISONED (a sync that the store began by itself
    *   had failed); the store is closed and the lock free all the same

@@ -127,8 +127,8 @@ export abstract class ReadableStore<K extends Key, V> {
   }
 
   /**
-   * Returns the value of a key; `undefined` where there is none. The record is checked at every get: checksum, kind, key
-   * and length. The bytes are a copy.
+   * Returns the value of a key; `undefined` where there is none. The record is checked at every get: checksum, kind,
+   * key and length. The bytes are a copy.
    *
    * @throws ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_RECORD_TOO_LARGE (the key), ERR_VARVE_CORRUPT (of this key alone),
    *   ERR_VARVE_CLOSED, ERR_VARVE_MEMORY_FULL, ERR_VARVE_IO, what the codec throws
@@ -138,7 +138,7 @@ export abstract class ReadableStore<K extends Key, V> {
   }
 
   /** The value that was found. */
-  private value(): V {
+  protected value(): V {
     const { dir } = this.table;
     const { valueAt, valueBytes } = dir;
     if (this.codec.copies) return this.codec.decodeWithin(this.memory, valueAt, valueAt + valueBytes);
@@ -148,9 +148,9 @@ export abstract class ReadableStore<K extends Key, V> {
   }
 
   /**
-   * Returns the bytes of a key's value without copying them, whatever the codec; `undefined` where there is none. The view
-   * stays valid, and unchanged, for as long as anyone holds it, also after the store is closed; while it is held, its
-   * whole segment stays mapped. What is written into it changes neither the store nor other processes' views.
+   * Returns the bytes of a key's value without copying them, whatever the codec; `undefined` where there is none. The
+   * view stays valid, and unchanged, for as long as anyone holds it, also after the store is closed; while it is held,
+   * its whole segment stays mapped. What is written into it changes neither the store nor other processes' views.
    *
    * @throws as `get`
    */
@@ -202,9 +202,9 @@ export abstract class ReadableStore<K extends Key, V> {
 
   /**
    * Iterates over keys and values as they are at the time of this call, whatever is written meanwhile, in the order in
-   * which they were written; each record is checked. Lazy: nothing is read before it is asked for. Binary values of a run
-   * of 64 KiB share one buffer: copy what you keep for long. Until it is at its end, or left, compaction keeps what it
-   * may still need.
+   * which they were written; each record is checked. Lazy: nothing is read before it is asked for. Binary values of a
+   * run of 64 KiB share one buffer: copy what you keep for long. Until it is at its end, or left, compaction keeps what
+   * it may still need.
    *
    * @throws ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_CLOSED; while iterating, also ERR_VARVE_CORRUPT at a damaged record,
    *   what the codec throws, and for a reader ERR_VARVE_TRUNCATED where the writer has compacted the store meanwhile:
@@ -225,9 +225,9 @@ export abstract class ReadableStore<K extends Key, V> {
   }
 
   /**
-   * Watches what changes, in this process or in another one: each put, delete and clear, in their order, endlessly; asleep
-   * while there is nothing. Values are those of then. What expires is told by nobody. Whoever is slow is given what he
-   * has missed, unless compaction has dropped it.
+   * Watches what changes, in this process or in another one: each put, delete and clear, in their order, endlessly;
+   * asleep while there is nothing. Values are those of then. What expires is told by nobody. Whoever is slow is given
+   * what he has missed, unless compaction has dropped it.
    *
    * @throws ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_OUT_OF_RANGE (`from`), ERR_VARVE_CLOSED; while iterating,
    *   ERR_VARVE_TRUNCATED where compaction has dropped what comes next: read the store anew and watch again;

@@ -81,7 +81,7 @@ export class SegmentNumbers implements PoolListener {
     if (segment.view !== undefined) this.dir.setView(number, segment.view.at);
   }
 
-  /** Takes out the segments that the log has dropped. Whether the table points at some of them: these are to be purged. */
+  /** Takes out the segments that the log has dropped; whether the table points at some of them, and is to be purged. */
   dropMissing(): boolean {
     const kept = new Set(this.log.segments().list.map((segment) => segment.baseLsn));
     let isPointedAt = false;

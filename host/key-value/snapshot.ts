@@ -16,7 +16,7 @@ import { corruptFrame } from '../log/segments.ts';
 import { locationOf } from './expiry.ts';
 import { writeKey } from './keys.ts';
 import type { LogSource } from './source.ts';
-import type { KeyTable, ReplacedPlaces } from './table.ts';
+import type { KeyTable, SnapshotState } from './table.ts';
 import type { Key } from './types.ts';
 
 const RUN_BYTES = 65536;
@@ -50,7 +50,7 @@ const abandoned = new FinalizationRegistry<() => void>((end) => { end(); });
 
 export class Snapshot<T> implements IterableIterator<T, undefined> {
   private readonly options: SnapshotOptions<T>;
-  private readonly replaced: ReplacedPlaces = new Set();
+  private readonly state: SnapshotState;
   private readonly parts: Part[];
   private offset: number = FRAMES_OFFSET;
   private ordinal = 0;
@@ -61,11 +61,13 @@ export class Snapshot<T> implements IterableIterator<T, undefined> {
   constructor(options: SnapshotOptions<T>) {
     this.options = options;
     const { source, table } = options;
-    for (const segment of source.segments().list) segment.noteEnd();
-    this.parts = source.segments().list.map((segment) => ({ segment, end: segment.dataEnd })).reverse();
-    table.snapshots.add(this.replaced);
-    const { replaced } = this;
-    abandoned.register(this, () => { table.snapshots.delete(replaced); }, this);
+    const needed = source.segments().list.filter((segment) => table.dir.liveRecords(table.numberOf(segment)) > 0);
+    for (const segment of needed) segment.noteEnd();
+    this.parts = needed.map((segment) => ({ segment, end: segment.dataEnd })).reverse();
+    const state: SnapshotState = { replaced: new Set(), segments: new Set(needed) };
+    this.state = state;
+    table.snapshots.add(state);
+    abandoned.register(this, () => { table.snapshots.delete(state); }, this);
   }
 
   [Symbol.iterator](): this {
@@ -83,7 +85,7 @@ export class Snapshot<T> implements IterableIterator<T, undefined> {
     if (!this.done) {
       this.done = true;
       abandoned.unregister(this);
-      this.options.table.snapshots.delete(this.replaced);
+      this.options.table.snapshots.delete(this.state);
     }
     this.items = [];
     this.next_ = 0;
@@ -98,6 +100,7 @@ export class Snapshot<T> implements IterableIterator<T, undefined> {
     if (part === undefined) return false;
     if (this.offset >= part.end) {
       parts.pop();
+      this.state.segments.delete(part.segment);
       this.offset = FRAMES_OFFSET;
       this.ordinal = 0;
     } else {
@@ -119,11 +122,13 @@ export class Snapshot<T> implements IterableIterator<T, undefined> {
     if (status !== Status.Ok && records === 0) {
       throw corruptFrame(segment, from, segment.baseLsn + this.ordinal, status);
     }
+    const { replaced } = this.state;
     const chosen: number[] = [];
     for (let index = 0; index < listed; index++) {
       const at = dir.offsetAt(index);
       const place = at & ~1;
-      if (at !== place || (this.replaced.size > 0 && this.replaced.has(locationOf(number, place)))) chosen.push(place - from);
+      const isLive = at !== place || (replaced.size > 0 && replaced.has(locationOf(number, place)));
+      if (isLive) chosen.push(place - from);
     }
     this.items = [];
     this.next_ = 0;

@@ -79,8 +79,10 @@ export class LogSource {
 
   /** The runs that hold the records from `from` to `to`, mapped one at a time as they are asked for. */
   * runs(from: number, to: number): Generator<Run, void> {
-    for (const segment of [...this.segments().list]) {
+    const list = [...this.segments().list];
+    for (const [at, segment] of list.entries()) {
       if (segment.baseLsn > to) return;
+      if ((list[at + 1]?.baseLsn ?? Infinity) <= from) continue;
       const view = this.pool.view(segment);
       const first = Math.max(from, segment.baseLsn) - segment.baseLsn;
       const last = Math.min(to, segment.baseLsn + view.records - 1) - segment.baseLsn;

@@ -8,7 +8,8 @@ import { Keydir } from '../core/keydir.ts';
 import { RANGE_ALIGNMENT, rangeBytes } from '../core/memory.ts';
 import { VarveError } from '../errors/varve-error.ts';
 import {
-  FRAME_HEADER_BYTES, KEYDIR_ENTRY_BYTES, KEYDIR_HINT_BYTES, KEYDIR_SEGMENTS_MAX, KEYDIR_SEGMENT_BYTES, KEYDIR_SPARE, Status,
+  FRAME_HEADER_BYTES, KEYDIR_ENTRY_BYTES, KEYDIR_HINT_BYTES, KEYDIR_SEGMENTS_MAX, KEYDIR_SEGMENT_BYTES, KEYDIR_SPARE,
+  Status,
 } from '../generated/abi.ts';
 import type { SegmentPool } from '../log/pool.ts';
 import type { LogContext, Segment } from '../log/segment.ts';
@@ -24,8 +25,13 @@ const LEAST_TABLE_BYTES = 4 * RANGE_ALIGNMENT;
 /** The table grows by a quarter where it is, so a range must have room for more than that. */
 const GROWTH = 1.5;
 
-/** What a snapshot is told: places of records that were their keys' newest when it began, and are not any more. */
-export type ReplacedPlaces = Set<number>;
+/** What is known of a snapshot under way. */
+export interface SnapshotState {
+  /** Locations of records that were their keys' newest when it began, and are not any more. */
+  readonly replaced: Set<number>;
+  /** Segments that it has still to look through; none of them may be dropped. */
+  readonly segments: Set<Segment>;
+}
 
 /** A record that a replay found damaged. */
 export interface DamagedRecord {
@@ -47,7 +53,7 @@ export class KeyTable {
   readonly dir: Keydir;
   expiry = new ExpiryHeap();
   /** Snapshots under way. */
-  readonly snapshots = new Set<ReplacedPlaces>();
+  readonly snapshots = new Set<SnapshotState>();
   /** Told of each record that a replay finds damaged. */
   damaged: (record: DamagedRecord) => void = () => undefined;
   private readonly log: TableLog;
@@ -81,7 +87,8 @@ export class KeyTable {
   private reserve(bytes: number): { readonly address: number; readonly length: number } {
     const { core: { memory }, storage } = this.log.context;
     const least = Math.max(LEAST_TABLE_BYTES, rangeBytes(bytes * GROWTH));
-    const length = Math.max(least, Math.floor(memory.largestFree() / RESERVED_PART / RANGE_ALIGNMENT) * RANGE_ALIGNMENT);
+    const part = Math.floor(memory.largestFree() / RESERVED_PART / RANGE_ALIGNMENT) * RANGE_ALIGNMENT;
+    const length = Math.max(least, part);
     const address = memory.reserve(length);
     storage.discard(memory, address, length);
     storage.adviseHuge(memory, address, length);
@@ -129,8 +136,8 @@ export class KeyTable {
   }
 
   /**
-   * Takes out the segments that the log has dropped. Nothing points at them in a writer's table; in that of a reader who
-   * was far behind, what does is dead.
+   * Takes out the segments that the log has dropped. Nothing points at them in a writer's table; in that of a reader
+   * who was far behind, what does is dead.
    */
   dropMissing(): void {
     if (this.numbers.dropMissing()) this.dir.purge();
@@ -273,13 +280,15 @@ export class KeyTable {
 
   /** Tells the snapshots that a record is not the newest of its key any more. */
   tell(location: number): void {
-    for (const snapshot of this.snapshots) snapshot.add(location);
+    for (const { replaced } of this.snapshots) replaced.add(location);
   }
 
   /** Empties the table. */
   private clear(): void {
     const { core: { memory }, storage } = this.log.context;
-    if (this.snapshots.size > 0) for (const { segment, offset } of this.dir.entries()) this.tell(locationOf(segment, offset));
+    if (this.snapshots.size > 0) {
+      for (const { segment, offset } of this.dir.entries()) this.tell(locationOf(segment, offset));
+    }
     this.closeFile();
     storage.discard(memory, this.range.address, this.range.length);
     storage.adviseHuge(memory, this.range.address, this.range.length);

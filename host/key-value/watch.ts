@@ -18,7 +18,8 @@ export interface WatchParts<K, V> {
 /**
  * An endless iteration over the changes of a store; made by `store.watch()`.
  *
- * It ends by `return()` (leaving a `for await` loop calls it), by its signal, with an error, or when the store is closed.
+ * It ends by `return()` (leaving a `for await` loop calls it), by its signal, with an error, or when the store is
+ * closed.
  */
 export class KeyValueWatcher<K, V> implements AsyncIterableIterator<KeyValueChange<K, V>, undefined> {
   private readonly parts: WatchParts<K, V>;
