@@ -11,6 +11,7 @@ import { JsonlReader } from '../../host/foreign/jsonl-reader.ts';
 import { writeJsonlFile } from '../../host/foreign/jsonl-writer.ts';
 import { importJsonl, type Operation, type OperationTarget } from '../../host/foreign/operations.ts';
 import type { Pair } from '../../host/foreign/pairs.ts';
+import { KeyValueStore } from '../../host/key-value/key-value-store.ts';
 import { contents, fixtureBytes, frame, Scratch, type FrameFields } from '../support/dwal.ts';
 
 const scratch = new Scratch('dwal-pairs');
@@ -161,6 +162,25 @@ describe('export to a DWAL store', () => {
           .toMatchObject({ records: given.length, bytes: readFileSync(file).length });
         expect(Object.fromEntries(store.pairs)).toEqual(record);
       }), { numRuns: 60 });
+  });
+});
+
+describe('a KeyValueStore', () => {
+  it('takes what is imported and gives it back, by DWAL and by JSON Lines', async () => {
+    const source = dwal(
+      { type: PUT, key: 'b', payload: '1' }, { type: PUT, key: 'a', payload: '2' }, { type: PUT, key: 'b', payload: '3' },
+      { type: PUT, key: 'c', payload: '4' }, { type: DELETE, key: 'c' },
+    );
+    await using store = await KeyValueStore.open<Buffer>(scratch.path(), { keys: 'binary' });
+    await importDwalPairs(new DwalReader(source), store as OperationTarget);
+    const [directory, file] = [scratch.path(), `${scratch.path()}.jsonl`];
+    const sorted = () => [...store].sort(([a], [b]) => Buffer.compare(a, b));
+    await exportDwalPairs(sorted(), directory);
+    await writeJsonlFile(sorted(), file);
+    expect((await imported(directory)).pairs).toEqual({ a: '2', b: '3' });
+    await using again = await KeyValueStore.open<Buffer>(scratch.path(), { keys: 'binary' });
+    await importJsonl(new JsonlReader(file), again as OperationTarget);
+    expect([...again].map(String)).toEqual(['a,2', 'b,3']);
   });
 });
 
