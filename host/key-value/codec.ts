@@ -20,6 +20,8 @@ export interface CompiledCodec<V> {
   readonly decodeWithin: (buffer: Buffer, from: number, to: number) => V;
   /** Whether values share no memory with the bytes that they came from: then these may be a view of the mapped file. */
   readonly copies: boolean;
+  /** Whether it only reads text of the bytes: no code of a user's, and nothing that lasts, sees them. */
+  readonly text: boolean;
   /** Whether the bytes that `encode` gave change with its next call: who needs them longer copies them. */
   readonly transient: boolean;
 }
@@ -29,8 +31,9 @@ const BUFFER_BYTES = 16384;
 function compiled<V>(
   encode: (value: V) => Uint8Array | string, decode: (bytes: Buffer) => V,
   decodeWithin: (buffer: Buffer, from: number, to: number) => V, copies: boolean, transient: boolean,
+  text = false,
 ): CompiledCodec<V> {
-  return { encode, decode, decodeWithin, copies, transient };
+  return { encode, decode, decodeWithin, copies, transient, text };
 }
 
 function within<V>(decode: (bytes: Buffer) => V): (buffer: Buffer, from: number, to: number) => V {
@@ -52,7 +55,7 @@ function utf8(): CompiledCodec<string> {
     throw wrongType('value', 'a string', value);
   };
   return compiled(encode, (bytes) => bytes.utf8Slice(0, bytes.length),
-    (buffer, from, to) => buffer.utf8Slice(from, to), true, false);
+    (buffer, from, to) => buffer.utf8Slice(from, to), true, false, true);
 }
 
 function json(): CompiledCodec<unknown> {
@@ -76,7 +79,7 @@ function json(): CompiledCodec<unknown> {
     }
   };
   return compiled(encode, (bytes) => parse(bytes.utf8Slice(0, bytes.length)),
-    (buffer, from, to) => parse(buffer.utf8Slice(from, to)), true, false);
+    (buffer, from, to) => parse(buffer.utf8Slice(from, to)), true, false, true);
 }
 
 /** The error for bytes that are no value of the codec that the store was opened with. */

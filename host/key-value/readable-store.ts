@@ -139,12 +139,14 @@ export abstract class ReadableStore<K extends Key, V> {
 
   /** The value that was found. */
   protected value(): V {
-    const { dir } = this.table;
-    const { valueAt, valueBytes } = dir;
-    if (this.codec.copies) return this.codec.decodeWithin(this.memory, valueAt, valueAt + valueBytes);
+    const { codec } = this;
+    const { valueAt, valueBytes } = this.table.dir;
+    if (codec.text) return codec.decodeWithin(this.memory, valueAt, valueAt + valueBytes);
+    // Code of a user's never gets the mapped file itself, which it might write to.
+    if (codec.copies) return codec.decode(this.view());
     const copy = Buffer.allocUnsafe(valueBytes);
     copy.set(new Uint8Array(this.buffer, valueAt, valueBytes));
-    return this.codec.decode(copy);
+    return codec.decode(copy);
   }
 
   /**
@@ -155,9 +157,12 @@ export abstract class ReadableStore<K extends Key, V> {
    * @throws as `get`
    */
   getView(key: K | Key): Buffer | undefined {
-    if (!this.find(key, true)) return undefined;
-    const { dir } = this.table;
-    const { segment: number, valueAt, valueBytes } = dir;
+    return this.find(key, true) ? this.view() : undefined;
+  }
+
+  /** A private view of the value that was found. */
+  private view(): Buffer {
+    const { segment: number, valueAt, valueBytes } = this.table.dir;
     const segment = this.table.segmentOf(number)!;
     const { buffer, start } = segment.privateView();
     return Buffer.from(buffer, start + valueAt - segment.view!.base, valueBytes);

@@ -35,7 +35,7 @@ export interface BufferCodec<V> {
   encodeInto(value: V, target: Buffer): number;
   /**
    * The value of the bytes in `view`, which are valid during this call only: whatever the value needs of them later
-   * must be copied. They may be those of the mapped file itself: never write into them.
+   * must be copied. What is written into it changes neither the store nor what others read.
    */
   decode(view: Buffer): V;
 }
