@@ -24,11 +24,13 @@ const IDLE_MS = 100;
 const HEADER_BYTES = 24;
 
 export function parameters(smoke) {
-  return { storeBytes: smoke ? 1 << 20 : 2 ** 30, valueBytes: [1024, 100] };
+  return {
+    storeBytes: smoke ? 1 << 20 : 2 ** 30, segmentBytes: smoke ? 1 << 16 : 64 << 20, valueBytes: [1024, 100],
+  };
 }
 
 export async function run({ places, smoke, ...rest }) {
-  const { storeBytes, valueBytes } = parameters(smoke);
+  const { storeBytes, segmentBytes, valueBytes } = parameters(smoke);
   const { names, notes } = present(['varve']);
   const rows = [];
   for (const bytes of valueBytes) {
@@ -41,15 +43,15 @@ export async function run({ places, smoke, ...rest }) {
       { group: `values of ${bytes} B, longest pause without`, unit: 'ms' },
     ];
     rows.push(...await compareFigures(rest, figures, names.map((who) => ({
-      who, run: () => places.with('compact', (path) => compaction(path, count, values)),
+      who, run: () => places.with('compact', (path) => compaction(path, { count, values, segmentBytes })),
     }))));
   }
   return { rows, notes };
 }
 
 /** The keys are made as they are needed: a heap that is full of them would have pauses of its own. */
-async function compaction(path, count, values) {
-  const store = await ENGINES.varve.open(path);
+async function compaction(path, { count, values, segmentBytes }) {
+  const store = await ENGINES.varve.open(path, { varve: { segmentBytes } });
   let next = keysInOrder();
   for (let i = 0; i < count; i += RUN) {
     const keys = Array.from({ length: Math.min(RUN, count - i) }, () => ENGINES.varve.keyOf(next()));
@@ -60,7 +62,8 @@ async function compaction(path, count, values) {
   await store.store.sync();
   globalThis.gc?.();
   const { longest: idle } = await watched(() => setTimeout(IDLE_MS));
-  const { ns, longest } = await watched(() => store.store.compact());
+  const { result: report, ns, longest } = await watched(() => store.store.compact());
+  insist('live records copied', report.copiedRecords, count);
   next = keysInOrder();
   let sum = 0;
   let expected = 0;
@@ -87,8 +90,8 @@ async function watched(work) {
     if (!over) setImmediate(turn);
   };
   setImmediate(turn);
-  const { ns } = await timedLater(work);
+  const { result, ns } = await timedLater(work);
   over = true;
   await new Promise(setImmediate);
-  return { ns, longest };
+  return { result, ns, longest };
 }
