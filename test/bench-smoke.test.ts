@@ -53,7 +53,7 @@ describe('the benchmarks', () => {
       }
     }
     expect(readdirSync(directory), 'what is left behind').toEqual(['out.json']);
-  }, 60_000);
+  }, 120_000);
 
   it('give the same results with either core, whatever the number of rounds', () => {
     const names = ['append', 'crc'];

@@ -16,7 +16,7 @@
  *   1,000 by its chained batch, with `sync: true` where they have to be durable.
  * - bitcask by hand: hand-bitcask.mjs, checksums by crc-32; durable by fdatasync.
  *
- * `ENGINES[name].open(path, { durable })` resolves with a store:
+ * `ENGINES[name].open(path, { durable })` resolves with a store; varve takes options of its own in `{ varve }`:
  *
  *     put(key, value)            not durable; what does not happen at once is waited for by `await settled()`
  *     putMany(entries)           not durable; in one transaction, or in runs. A promise where it is not done at return
@@ -31,7 +31,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import * as varve from '../../dist/esm/index.js';
+import { KeyValueStore } from '../../dist/esm/index.js';
 import { HandBitcask } from './hand-bitcask.mjs';
 import { peer } from './peers.mjs';
 
@@ -46,9 +46,9 @@ const textOf = (text) => text;
 function varveWith(keys, keyOf) {
   return {
     keyOf,
-    installed: () => varve.KeyValueStore !== undefined,
+    installed: () => true,
     async open(path, options = {}) {
-      const store = await varve.KeyValueStore.open(path, { keys, autoCompact: false, ...options.varve });
+      const store = await KeyValueStore.open(path, { keys, autoCompact: false, ...options.varve });
       return {
         store,
         put: (key, value) => store.put(key, value),
