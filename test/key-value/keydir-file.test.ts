@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { crc32c } from '../../host/core/crc32c.ts';
 import type { LogState } from '../../host/core/keydir-file.ts';
+import type { TableState } from '../../host/core/keydir.ts';
 import {
   KEYDIR_TABLE_OFFSET, KeydirHeader, KEYDIR_ENTRY_BYTES, KeydirEntry,
 } from '../../host/generated/abi.ts';
@@ -60,8 +61,10 @@ onEach('KEYDIR', (make) => {
       const store = new KeydirStore(make());
       store.fill(3000);
       let table = store.builtTable();
-      for (let at = 3000; (table.keydir.state.nextSlots !== 0) !== growing; at += 10) {
-        store.fill(10, at);
+      // Half-way, a part of the hashes has its home by the old number of slots, and a part by the new one.
+      const isThere = ({ nextSlots, border }: TableState) => (growing ? border < 2 ** 31 : nextSlots === 0);
+      for (let at = 3000; !isThere(table.keydir.state); at += 100) {
+        store.fill(100, at);
         table.dispose();
         store.tables.pop();
         table = store.builtTable();
@@ -264,6 +267,16 @@ describe('a damaged KEYDIR', () => {
     for (const [offset, value] of wrong) {
       expect([offset, value, withField(offset, value)]).toEqual([offset, value, 'damaged']);
     }
+    // The first segment taken for the end of the table, with every checksum right.
+    const shifted = copyOf(bytes);
+    const from = KEYDIR_TABLE_OFFSET + 65_552;
+    shifted.writeUInt32LE(65_552, KeydirHeader.tableBytes);
+    shifted.writeUInt32LE(store.segments.length - 1, KeydirHeader.segments);
+    shifted.writeUInt32LE(crc32c(shifted.subarray(KEYDIR_TABLE_OFFSET, from)), KeydirHeader.tableCrc);
+    shifted.writeUInt32LE(crc32c(shifted.subarray(from)), KeydirHeader.tailCrc);
+    shifted.writeUInt32LE(crc32c(shifted.subarray(12, KeydirHeader.BYTES)), KeydirHeader.crc);
+    store.fixture.tamper('KEYDIR', 0, shifted);
+    expect(refusal(store, again)).toBe('damaged');
     expect([withField(KeydirHeader.version, 2), withField(KeydirHeader.incompatible, 1)])
       .toEqual(['newer-version', 'newer-version']);
   });

@@ -86,7 +86,9 @@ export class KeydirStore {
     this.pool = pool;
     this.context = { ...context, identity: writer.identity };
     const tell = (segment: Segment, view: number): void => {
-      for (const { keydir } of this.tables) keydir.setView(this.numberOf(segment), view);
+      const number = this.numberOf(segment);
+      // A new segment is mapped before it stands in the list.
+      if (number >= 0) for (const { keydir } of this.tables) keydir.setView(number, view);
     };
     pool.listen({
       mounted: (segment) => { tell(segment, segment.view!.at); },
@@ -142,7 +144,7 @@ export class KeydirStore {
   takeFrames(table: Table, segment: Segment, offset: number = FRAMES_OFFSET): number {
     const { keydir } = table;
     const view = this.pool.view(segment);
-    // A new segment was mapped before it had a number.
+    // It may have been mapped before it had a number.
     keydir.setView(this.numberOf(segment), view.at);
     while (offset < view.dataEnd) {
       const status = keydir.apply(this.numberOf(segment), offset, view.dataEnd, 0, false);
