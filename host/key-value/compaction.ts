@@ -278,7 +278,7 @@ export class Compactor {
     const { list } = source.segments();
     const next = list[list.indexOf(segment) + 1];
     if (next === undefined) return;
-    this.parts.hints.dropping(segment);
+    this.parts.hints.forget(segment);
     await work.writer.dropBefore(next.baseLsn);
     this.parts.ready();
     table.dropMissing();

@@ -26,6 +26,12 @@ export interface Unusable {
   readonly because: string;
 }
 
+/** A file that only repeats what the log says, and that was not used. */
+export interface IgnoredFile {
+  readonly path: string;
+  readonly because: string;
+}
+
 /** Whether this is a derived file that is not used. */
 export function isUnusable(found: object | undefined): found is Unusable {
   return found !== undefined && 'reason' in found;

@@ -4,7 +4,7 @@
  */
 import type { Segment } from '../log/segment.ts';
 import { hintBaseLsnOf } from '../log/names.ts';
-import { removeUnfinished } from './derived-file.ts';
+import { removeUnfinished, type IgnoredFile } from './derived-file.ts';
 import { HintWriter, hintPath, type HintContext, type HintSource } from './hint-file.ts';
 import type { LogSource } from './source.ts';
 import type { KeyTable } from './table.ts';
@@ -34,7 +34,7 @@ export class HintKeeper {
   }
 
   /** Removes what was never finished, and the hints of segments that are gone; has those written that are missing. */
-  tidy(): void {
+  tidy(ignored: readonly IgnoredFile[]): void {
     const { storage, directory } = this.source.context;
     const names = storage.list(directory) ?? [];
     removeUnfinished(this.source.context, names);
@@ -43,7 +43,8 @@ export class HintKeeper {
       const baseLsn = hintBaseLsnOf(name);
       if (baseLsn === undefined) continue;
       const segment = kept.get(baseLsn);
-      if (segment === undefined) storage.remove(hintPath(directory, baseLsn));
+      const path = hintPath(directory, baseLsn);
+      if (segment === undefined || ignored.some((file) => file.path === path)) storage.remove(path);
       else if (segment.footer !== undefined) this.hinted.set(baseLsn, segment.footer.sealedAt);
     }
     this.look();
@@ -60,12 +61,14 @@ export class HintKeeper {
     if (this.waiting.length > 0) this.running ??= this.work();
   }
 
-  /** To be called before a segment is dropped. */
-  dropping(segment: Segment): void {
+  /** To be called before a segment is dropped, or appended to although it has been sealed before. */
+  forget(segment: Segment): void {
+    const { storage, directory } = this.source.context;
+    if (!this.hinted.delete(segment.baseLsn)) return;
     const at = this.waiting.indexOf(segment);
     if (at >= 0) this.waiting.splice(at, 1);
     if (this.under?.segment === segment) this.under.writer.abort();
-    this.source.context.storage.remove(hintPath(this.source.context.directory, segment.baseLsn));
+    storage.remove(hintPath(directory, segment.baseLsn));
   }
 
   private async work(): Promise<void> {

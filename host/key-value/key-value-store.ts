@@ -59,7 +59,7 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends ReadableS
       source: this.source, table: this.table, hints: this.hints, ready: () => { this.ready(); },
       policy: options.autoCompact,
     });
-    if (this.source.writer !== undefined) this.hints.tidy();
+    if (this.source.writer !== undefined) this.hints.tidy(this.recovery.ignored);
     this.openedAt = this.source.lastLsn;
   }
 
@@ -157,6 +157,8 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends ReadableS
   private rotated(segment: Segment): void {
     const isFirst = this.active === undefined;
     this.active = segment;
+    // Recovery and closing seal what is appended to now.
+    this.hints.forget(segment);
     if (isFirst) return;
     this.hints.look();
     this.compactor.compactWhereDue();
@@ -194,26 +196,45 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends ReadableS
   ): Promise<number>;
   putMany(entries: Iterable<readonly [K | Key, V]>, options?: PutManyOptions & { readonly durable?: false }): number;
   putMany(entries: Iterable<readonly [K | Key, V]>, options: PutManyOptions = {}): number | Promise<number> {
-    const { writable } = this;
+    if (this.writable.poisoned) this.writable.requireOpen();
     const { expiresAt, durable } = checkPutMany(options, this.now);
-    const kind = expiresAt === 0 ? Kind.Put : Kind.PutMeta;
-    let run: BatchRecord[] = [];
-    let runBytes = 0;
+    // Whole runs are taken before any of them is staged: iterators and codecs run the user's code.
+    const keys: Key[] = [];
+    const values: (Uint8Array | string)[] = [];
+    let bytes = 0;
     let count = 0;
     for (const entry of checkIterable('entries', entries)) {
       const [key, value] = checkEntry(count, entry);
       const payload = this.encoded(value);
-      run.push({ kind, key: checkKey(key, `entries[${count}][0]`), payload, version: 0, expiresAt });
-      runBytes += payload.length;
+      keys.push(checkKey(key, 'entries[n][0]'));
+      values.push(payload);
+      bytes += payload.length;
       count++;
-      if (run.length === RUN_RECORDS || runBytes >= RUN_BYTES) {
-        this.appendRun(writable, run);
-        run = [];
-        runBytes = 0;
+      if (keys.length === RUN_RECORDS || bytes >= RUN_BYTES) {
+        this.putRun(keys, values, expiresAt);
+        bytes = 0;
       }
     }
-    if (run.length > 0) this.appendRun(writable, run);
+    this.putRun(keys, values, expiresAt);
     return durable ? this.durably(count) : count;
+  }
+
+  /** Puts what was gathered, as one batch where it fits on the stage, and empties both lists. */
+  private putRun(keys: Key[], values: (Uint8Array | string)[], expiresAt: number): void {
+    const { writable } = this;
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i]!;
+      const value = values[i]!;
+      if (writable.stageKeyed(key, expiresAt, value)) continue;
+      if (writable.appendKeyedRun()) this.takeIn(writable);
+      if (writable.stageKeyed(key, expiresAt, value)) continue;
+      if (expiresAt === 0) writable.appendKeyed(Kind.Put, key, value);
+      else writable.appendKeyedMeta(Kind.PutMeta, key, 0, expiresAt, value);
+      this.takeIn(writable);
+    }
+    keys.length = 0;
+    values.length = 0;
+    if (writable.appendKeyedRun()) this.takeIn(writable);
   }
 
   private appendRun(writer: LogWriter, run: readonly BatchRecord[]): number {

@@ -5,18 +5,12 @@
  */
 import type { RecoveryReport } from '../log/report.ts';
 import type { Segment } from '../log/segment.ts';
-import { isUnusable, type Unusable } from './derived-file.ts';
+import { isUnusable, type IgnoredFile, type Unusable } from './derived-file.ts';
 import { readHintFile } from './hint-file.ts';
 import { hintedSegment } from './hints.ts';
 import { openKeydirFile } from './keydir-file.ts';
 import type { LogSource, Run } from './source.ts';
 import type { DamagedRecord, KeyTable } from './table.ts';
-
-/** A file that only repeats what the log says, and that was not used. */
-export interface IgnoredFile {
-  readonly path: string;
-  readonly because: string;
-}
 
 /** What opening a store found and did. */
 export interface KeyValueRecovery {

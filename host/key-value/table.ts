@@ -3,7 +3,7 @@
  * of what expires, and the snapshots that are told what was replaced. Taking records in is the core's work; here is
  * done what it asks for meanwhile.
  */
-import type { LogState } from '../core/keydir-file.ts';
+import { usedBytes, type LogState } from '../core/keydir-file.ts';
 import { Keydir } from '../core/keydir.ts';
 import { RANGE_ALIGNMENT, rangeBytes } from '../core/memory.ts';
 import { VarveError } from '../errors/varve-error.ts';
@@ -99,9 +99,8 @@ export class KeyTable {
   private enlarge(): void {
     const { core: { memory }, storage } = this.log.context;
     const { address, length } = this.range;
-    const bytes = (this.dir.slots + KEYDIR_SPARE) * KEYDIR_ENTRY_BYTES;
-    const range = this.reserve(Math.max(bytes, length));
-    memory.bytes.copyWithin(range.address, address, address + Math.min(length, bytes));
+    const range = this.reserve(length);
+    memory.bytes.copyWithin(range.address, address, address + usedBytes(this.dir));
     this.dir.place(range.address, range.length);
     this.range = range;
     this.closeFile();

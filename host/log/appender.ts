@@ -34,7 +34,7 @@ export function byteLength(data: Uint8Array | string): number {
 }
 
 /** At least the bytes of data, without a look at its characters. */
-function bytesMax(data: Uint8Array | string): number {
+export function bytesMax(data: Uint8Array | string): number {
   return typeof data === 'string' ? utf8BytesMax(data) : data.length;
 }
 
@@ -128,7 +128,7 @@ export abstract class Appender extends LogTail {
   }
 
   /** The same, for what is short as a rule. */
-  private putKey(key: Uint8Array | string, at: number): number {
+  protected putKey(key: Uint8Array | string, at: number): number {
     if (typeof key === 'string') return writeUtf8(this.bytes, at, key);
     const { bytes } = this;
     const { length } = key;

@@ -7,7 +7,7 @@
 import {
   FRAME_HEADER_BYTES, Frame, INFO_KIND_SHIFT, Kind, PAYLOAD_BYTES_MAX, PUT_META_BYTES, STAGE_BYTES, STAGE_OFFSET,
 } from '../generated/abi.ts';
-import { Appender, byteLength, strideOf, type RecordInput } from './appender.ts';
+import { Appender, byteLength, bytesMax, strideOf, type RecordInput } from './appender.ts';
 import { checkSizes, tooLarge } from './tail.ts';
 
 /** A record of a batch; that of kind `PutMeta` has version and expiry, 0 where not given, in front of its payload. */
@@ -77,6 +77,42 @@ export abstract class BatchAppender extends Appender {
       at += (size + 7) & ~7;
     }
     return this.endBatch(first, total, records.length);
+  }
+
+  /** Bytes and records that `stageKeyed` has put on the stage since `appendKeyedRun`. */
+  private stagedBytes = 0;
+  private stagedCount = 0;
+
+  /**
+   * Puts one record with a key on the stage, for `appendKeyedRun`; with an expiry, of kind `PutMeta`. False where it has
+   * no room for it. Nothing else may use the stage in between.
+   */
+  stageKeyed(key: Uint8Array | string, expiresAt: number, payload: Uint8Array | string): boolean {
+    const most = strideOf(bytesMax(key) + PUT_META_BYTES + bytesMax(payload));
+    if (this.stagedBytes + most > STAGE_BYTES) return false;
+    const at = STAGE_OFFSET + this.stagedBytes;
+    const keyBytes = this.putKey(key, at + FRAME_HEADER_BYTES);
+    let body = at + FRAME_HEADER_BYTES + keyBytes;
+    if (expiresAt !== 0) {
+      this.putMeta(0, expiresAt, body);
+      body += PUT_META_BYTES;
+    }
+    const size = body + this.put(payload, body) - at;
+    this.words[at / 4 + SIZE_WORD] = size;
+    this.words[at / 4 + INFO_WORD] = ((expiresAt === 0 ? Kind.Put : Kind.PutMeta) << INFO_KIND_SHIFT) | keyBytes;
+    this.stagedBytes += (size + 7) & ~7;
+    this.stagedCount++;
+    return true;
+  }
+
+  /** Appends what `stageKeyed` has staged as one batch; false where that is nothing. */
+  appendKeyedRun(): boolean {
+    const { stagedBytes, stagedCount } = this;
+    this.stagedBytes = 0;
+    this.stagedCount = 0;
+    if (stagedCount === 0) return false;
+    this.appendStaged(stagedBytes, stagedCount);
+    return true;
   }
 
   /**

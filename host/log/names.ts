@@ -50,6 +50,11 @@ export function isReplacement(name: string): boolean {
   return NEW_NAME.test(name);
 }
 
+/** Whether a file only repeats what the log says, and can be made anew from it. */
+export function isDerivedName(name: string): boolean {
+  return name === KEYDIR_NAME || hintBaseLsnOf(name) !== undefined;
+}
+
 /** Whether varve gave a file this name. */
 export function isOwnName(name: string): boolean {
   return OWN_NAMES.some((pattern) => pattern.test(name));

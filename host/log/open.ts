@@ -4,7 +4,7 @@
 import { dirname, join } from 'node:path';
 import { VarveError } from '../errors/varve-error.ts';
 import { holdsStore, refuseForeign } from './load.ts';
-import { LOCK_NAME } from './names.ts';
+import { isDerivedName, LOCK_NAME } from './names.ts';
 import { SegmentPool } from './pool.ts';
 import { LogReader } from './reader.ts';
 import { recoverForWriting } from './recovery.ts';
@@ -57,6 +57,8 @@ export function repairLog(context: LogContext, options: WriterOptions): RepairRe
     throw new VarveError('ERR_VARVE_NOT_FOUND', `there is no store in ${directory}; check the path`, { path: directory });
   }
   const lock = readOnly ? undefined : storage.lock(join(directory, LOCK_NAME));
+  // What only repeats the log would go on saying what it said before.
+  if (!readOnly) for (const name of names) if (isDerivedName(name)) storage.remove(join(directory, name));
   const repair = new Repair(context, new SegmentPool(options.mappedBytesMax));
   let range: { readonly firstLsn: number; readonly lastLsn: number };
   try {
