@@ -5,7 +5,7 @@
  * A run ends early where the host has to do something, with a status that says what, and is then gone on with; what was
  * taken before stays taken, and nothing is taken twice.
  */
-import { Kind } from '../abi/limits';
+import { FRAMES_OFFSET, Kind } from '../abi/limits';
 import { VALUES_BYTES, VALUES_OFFSET } from '../abi/memory';
 import { Status } from '../abi/status';
 import { FRAME_HEADER_BYTES, Frame, INFO_KEY_MASK, INFO_KIND_SHIFT, frameStride } from '../layout/frame';
@@ -14,7 +14,7 @@ import {
   KeydirSegmentFlag, PutMeta,
 } from '../layout/keydir';
 import { SegmentView } from '../layout/view';
-import { checkFrame } from '../record/frame';
+import { checkFrame, checkShape } from '../record/frame';
 import { describe, find, hashOfFrame, isPut, resultOf, segmentAt, slotOf } from './find';
 import { entryAt, insertAt, prepare, removeAt } from './table';
 
@@ -31,11 +31,12 @@ function forget(dir: Keydir, entry: KeydirEntry): void {
 
 /** Takes one put in. Where the frame of the old record is damaged, it counts as the key's: its hash is the same. */
 function put(dir: Keydir, hash: u32, at: usize, keyBytes: u32, place: u32, size: u32, number: u32): Status {
+  // A key that is known needs no room.
   const ready = prepare(dir);
-  if (ready != Status.Ok) return ready;
   const slot = find(dir, hash, at + FRAME_HEADER_BYTES, keyBytes);
   if (slot == Status.Unmapped) return Status.Unmapped;
   if (slot == Status.Absent) {
+    if (ready != Status.Ok) return ready;
     const status = insertAt(dir, resultOf().slot, hash, place, size, number);
     if (status != Status.Ok) return status;
   } else {
@@ -91,8 +92,7 @@ export function keydirApply(dir: Keydir, number: u32, offset: u32, end: u32, ord
   while (offset < end) {
     const at = <usize>view.base + offset;
     const frame = changetype<Frame>(at);
-    const lsn = check ? <u32>view.baseLsn + ordinal + records : frame.lsn;
-    if (check) status = checkFrame(at, end - offset, lsn, view.salt);
+    if (check) status = checkFrame(at, end - offset, <u32>view.baseLsn + ordinal + records, view.salt);
     const size = frame.size;
     if (status == Status.Ok && (size < FRAME_HEADER_BYTES || size > end - offset)) status = Status.BadSize;
     if (status != Status.Ok) break;
@@ -122,17 +122,28 @@ export function keydirApply(dir: Keydir, number: u32, offset: u32, end: u32, ord
   return status;
 }
 
+/** Whether a frame is the put that a hint speaks of, so that what it says of its value may be read. */
+@inline
+function agrees(at: usize, hint: HintEntry): bool {
+  const frame = changetype<Frame>(at);
+  const stride = (hint.size & KEYDIR_STRIDE_MASK) << 3;
+  return frame.info == hint.info && frameStride(frame.size) == stride && isPut(at) && sizeWord(at) == hint.size;
+}
+
 /**
  * Takes the entries of a hint file into the table.
  *
+ * They must not stand in the scratch area: the table needs it while it grows.
+ *
  * @param at address of the first entry
  * @param count how many
- * @returns as `keydirApply`; `records` counts entries. An entry that leads out of the segment ends the run with
- *   `BadSize`
+ * @returns as `keydirApply`; `records` counts entries. An entry that leads out of the segment, or that says that a record
+ *   expires where there is none of this size and key, ends the run with `BadSize`
  */
 export function keydirApplyHints(dir: Keydir, number: u32, at: usize, count: u32): Status {
   const view = changetype<SegmentView>(segmentAt(dir, number).view);
   const result = resultOf();
+  result.oldSegment = KEYDIR_NO_SEGMENT;
   let records: u32 = 0;
   let status = Status.Ok;
   while (records < count) {
@@ -142,7 +153,11 @@ export function keydirApplyHints(dir: Keydir, number: u32, at: usize, count: u32
     const keyBytes = hint.info & INFO_KEY_MASK;
     const kind = hint.info >> INFO_KIND_SHIFT;
     const stride = (hint.size & KEYDIR_STRIDE_MASK) << 3;
-    if (offset > view.dataEnd || stride > view.dataEnd - offset || keyBytes + FRAME_HEADER_BYTES > stride) {
+    const expires = hint.size >> KEYDIR_FLAGS_SHIFT != 0;
+    // The place is compared before it is shifted, so that none of its bits are lost.
+    if (hint.place < FRAMES_OFFSET >> 3 || hint.place > view.dataEnd >> 3 || stride > view.dataEnd - offset
+      || keyBytes + FRAME_HEADER_BYTES > stride || (expires && !agrees(frameAt, hint))) {
+      result.offset = offset;
       status = Status.BadSize;
       break;
     }
@@ -154,7 +169,7 @@ export function keydirApplyHints(dir: Keydir, number: u32, at: usize, count: u32
       break;
     }
     records++;
-    if (hint.size >> KEYDIR_FLAGS_SHIFT != 0) {
+    if (expires) {
       describe(view, frameAt);
       status = Status.Expires;
       result.offset = offset + stride;
@@ -176,7 +191,7 @@ export function keydirHints(dir: Keydir, number: u32, offset: u32, end: u32): u3
   const most = VALUES_BYTES / KEYDIR_HINT_BYTES;
   let count: u32 = 0;
   let records: u32 = 0;
-  while (offset < end && count < most) {
+  while (offset < end && end - offset >= FRAME_HEADER_BYTES && count < most) {
     const at = <usize>view.base + offset;
     const frame = changetype<Frame>(at);
     const size = frame.size;
@@ -203,12 +218,14 @@ export function keydirHints(dir: Keydir, number: u32, offset: u32, end: u32): u3
 /**
  * Removes the entry that points at a frame, if there is one: its record has expired.
  *
- * @returns 1 where there was one, 0 where not, or `Unmapped`
+ * @returns 1 where there was one, 0 where not or where the frame is damaged and so cannot be told, or `Unmapped`
  */
 export function keydirExpire(dir: Keydir, number: u32, offset: u32): i32 {
   const viewAt = segmentAt(dir, number).view;
   if (viewAt == 0) return Status.Unmapped;
-  const at = <usize>changetype<SegmentView>(viewAt).base + offset;
+  const view = changetype<SegmentView>(viewAt);
+  const at = <usize>view.base + offset;
+  if (offset >= view.dataEnd || checkShape(at, view.dataEnd - offset) != Status.Ok) return 0;
   const slot = slotOf(dir, hashOfFrame(dir, at, changetype<Frame>(at).info), number, offset >> 3);
   if (slot < 0) return 0;
   forget(dir, entryAt(dir, slot));
