@@ -16,7 +16,12 @@ import {
 import { SegmentView } from '../layout/view';
 import { checkFrame, checkShape } from '../record/frame';
 import { describe, find, hashOfFrame, isPut, resultOf, segmentAt, slotOf } from './find';
-import { entryAt, insertAt, prepare, removeAt } from './table';
+import { entryAt, insertAt, prepare, removeAt, touch } from './table';
+
+/** Records whose homes in the table are loaded before the first of them is taken in. */
+const AHEAD: u32 = 16;
+/** Bytes of a run from which on that is worth while. */
+const RUN_BYTES: u32 = 512;
 
 /** Takes the record of an entry out of its segment's account. */
 @inline
@@ -74,6 +79,30 @@ function sizeWord(at: usize): u32 {
   return meta.expiresAt == 0 ? size : size | (KeydirFlag.Expires << KEYDIR_FLAGS_SHIFT);
 }
 
+/** Loads the homes of the next frames of [offset, end); returns where those that it has not looked at begin. */
+function touchFrames(dir: Keydir, base: usize, offset: u32, end: u32): u32 {
+  let sum: u32 = 0;
+  for (let i: u32 = 0; i < AHEAD && end - offset >= FRAME_HEADER_BYTES; i++) {
+    const frame = changetype<Frame>(base + offset);
+    const size = frame.size;
+    const info = frame.info;
+    // The run itself says what is wrong with a frame.
+    if (size < FRAME_HEADER_BYTES || size > end - offset || (info & INFO_KEY_MASK) > size - FRAME_HEADER_BYTES) return end;
+    sum += touch(dir, hashOfFrame(dir, changetype<usize>(frame), info));
+    offset += frameStride(size);
+  }
+  // A load whose value nobody uses might be left out.
+  resultOf().slot = sum;
+  return offset;
+}
+
+/** Loads the homes of `count` hints. */
+function touchHints(dir: Keydir, at: usize, count: u32): void {
+  let sum: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) sum += touch(dir, changetype<HintEntry>(at + <usize>i * <usize>KEYDIR_HINT_BYTES).hash);
+  resultOf().slot = sum;
+}
+
 /**
  * Takes the frames of [offset, end) of a mapped segment into the table.
  *
@@ -89,9 +118,12 @@ export function keydirApply(dir: Keydir, number: u32, offset: u32, end: u32, ord
   result.oldSegment = KEYDIR_NO_SEGMENT;
   let records: u32 = 0;
   let status = Status.Ok;
+  // A single record has nothing to wait for beside it.
+  let touched = end - offset >= RUN_BYTES ? offset : end;
   while (offset < end) {
     const at = <usize>view.base + offset;
     const frame = changetype<Frame>(at);
+    if (offset >= touched) touched = touchFrames(dir, <usize>view.base, offset, end);
     if (check) status = checkFrame(at, end - offset, <u32>view.baseLsn + ordinal + records, view.salt);
     const size = frame.size;
     if (status == Status.Ok && (size < FRAME_HEADER_BYTES || size > end - offset)) status = Status.BadSize;
@@ -147,6 +179,9 @@ export function keydirApplyHints(dir: Keydir, number: u32, at: usize, count: u32
   let records: u32 = 0;
   let status = Status.Ok;
   while (records < count) {
+    if (records % AHEAD == 0) {
+      touchHints(dir, at + <usize>records * <usize>KEYDIR_HINT_BYTES, min(AHEAD, count - records));
+    }
     const hint = changetype<HintEntry>(at + <usize>records * <usize>KEYDIR_HINT_BYTES);
     const offset = hint.place << 3;
     const frameAt = <usize>view.base + offset;

@@ -33,6 +33,12 @@ export function homeOf(dir: Keydir, hash: u32): u32 {
   return <u32>((<u64>hash * slots) >> 32);
 }
 
+/** Loads the home of a hash, so that it is near when its turn comes: many such loads are under way at once. */
+@inline
+export function touch(dir: Keydir, hash: u32): u32 {
+  return entryAt(dir, homeOf(dir, hash)).place;
+}
+
 @inline
 function isGap(dir: Keydir, slot: u32): bool {
   return entryAt(dir, slot).place == 0;
