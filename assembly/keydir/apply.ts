@@ -5,7 +5,7 @@
  * A run ends early where the host has to do something, with a status that says what, and is then gone on with; what was
  * taken before stays taken, and nothing is taken twice.
  */
-import { Kind } from '../abi/limits';
+import { FRAMES_OFFSET, Kind } from '../abi/limits';
 import { VALUES_BYTES, VALUES_OFFSET } from '../abi/memory';
 import { Status } from '../abi/status';
 import { FRAME_HEADER_BYTES, Frame, INFO_KEY_MASK, INFO_KIND_SHIFT, frameStride } from '../layout/frame';
@@ -14,9 +14,14 @@ import {
   KeydirSegmentFlag, PutMeta,
 } from '../layout/keydir';
 import { SegmentView } from '../layout/view';
-import { checkFrame } from '../record/frame';
+import { checkFrame, checkShape } from '../record/frame';
 import { describe, find, hashOfFrame, isPut, resultOf, segmentAt, slotOf } from './find';
-import { entryAt, insertAt, prepare, removeAt } from './table';
+import { entryAt, insertAt, prepare, removeAt, touch } from './table';
+
+/** Records whose homes in the table are loaded before the first of them is taken in. */
+const AHEAD: u32 = 16;
+/** Bytes of a run from which on that is worth while. */
+const RUN_BYTES: u32 = 512;
 
 /** Takes the record of an entry out of its segment's account. */
 @inline
@@ -31,11 +36,12 @@ function forget(dir: Keydir, entry: KeydirEntry): void {
 
 /** Takes one put in. Where the frame of the old record is damaged, it counts as the key's: its hash is the same. */
 function put(dir: Keydir, hash: u32, at: usize, keyBytes: u32, place: u32, size: u32, number: u32): Status {
+  // A key that is known needs no room.
   const ready = prepare(dir);
-  if (ready != Status.Ok) return ready;
   const slot = find(dir, hash, at + FRAME_HEADER_BYTES, keyBytes);
   if (slot == Status.Unmapped) return Status.Unmapped;
   if (slot == Status.Absent) {
+    if (ready != Status.Ok) return ready;
     const status = insertAt(dir, resultOf().slot, hash, place, size, number);
     if (status != Status.Ok) return status;
   } else {
@@ -73,6 +79,30 @@ function sizeWord(at: usize): u32 {
   return meta.expiresAt == 0 ? size : size | (KeydirFlag.Expires << KEYDIR_FLAGS_SHIFT);
 }
 
+/** Loads the homes of the next frames of [offset, end); returns where those that it has not looked at begin. */
+function touchFrames(dir: Keydir, base: usize, offset: u32, end: u32): u32 {
+  let sum: u32 = 0;
+  for (let i: u32 = 0; i < AHEAD && end - offset >= FRAME_HEADER_BYTES; i++) {
+    const frame = changetype<Frame>(base + offset);
+    const size = frame.size;
+    const info = frame.info;
+    // The run itself says what is wrong with a frame.
+    if (size < FRAME_HEADER_BYTES || size > end - offset || (info & INFO_KEY_MASK) > size - FRAME_HEADER_BYTES) return end;
+    sum += touch(dir, hashOfFrame(dir, changetype<usize>(frame), info));
+    offset += frameStride(size);
+  }
+  // A load whose value nobody uses might be left out.
+  resultOf().slot = sum;
+  return offset;
+}
+
+/** Loads the homes of `count` hints. */
+function touchHints(dir: Keydir, at: usize, count: u32): void {
+  let sum: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) sum += touch(dir, changetype<HintEntry>(at + <usize>i * <usize>KEYDIR_HINT_BYTES).hash);
+  resultOf().slot = sum;
+}
+
 /**
  * Takes the frames of [offset, end) of a mapped segment into the table.
  *
@@ -88,11 +118,13 @@ export function keydirApply(dir: Keydir, number: u32, offset: u32, end: u32, ord
   result.oldSegment = KEYDIR_NO_SEGMENT;
   let records: u32 = 0;
   let status = Status.Ok;
+  // A single record has nothing to wait for beside it.
+  let touched = end - offset >= RUN_BYTES ? offset : end;
   while (offset < end) {
     const at = <usize>view.base + offset;
     const frame = changetype<Frame>(at);
-    const lsn = check ? <u32>view.baseLsn + ordinal + records : frame.lsn;
-    if (check) status = checkFrame(at, end - offset, lsn, view.salt);
+    if (offset >= touched) touched = touchFrames(dir, <usize>view.base, offset, end);
+    if (check) status = checkFrame(at, end - offset, <u32>view.baseLsn + ordinal + records, view.salt);
     const size = frame.size;
     if (status == Status.Ok && (size < FRAME_HEADER_BYTES || size > end - offset)) status = Status.BadSize;
     if (status != Status.Ok) break;
@@ -122,27 +154,45 @@ export function keydirApply(dir: Keydir, number: u32, offset: u32, end: u32, ord
   return status;
 }
 
+/** Whether a frame is the put that a hint speaks of, so that what it says of its value may be read. */
+@inline
+function agrees(at: usize, hint: HintEntry): bool {
+  const frame = changetype<Frame>(at);
+  const stride = (hint.size & KEYDIR_STRIDE_MASK) << 3;
+  return frame.info == hint.info && frameStride(frame.size) == stride && isPut(at) && sizeWord(at) == hint.size;
+}
+
 /**
  * Takes the entries of a hint file into the table.
  *
+ * They must not stand in the scratch area: the table needs it while it grows.
+ *
  * @param at address of the first entry
  * @param count how many
- * @returns as `keydirApply`; `records` counts entries. An entry that leads out of the segment ends the run with
- *   `BadSize`
+ * @returns as `keydirApply`; `records` counts entries. An entry that leads out of the segment, or that says that a record
+ *   expires where there is none of this size and key, ends the run with `BadSize`
  */
 export function keydirApplyHints(dir: Keydir, number: u32, at: usize, count: u32): Status {
   const view = changetype<SegmentView>(segmentAt(dir, number).view);
   const result = resultOf();
+  result.oldSegment = KEYDIR_NO_SEGMENT;
   let records: u32 = 0;
   let status = Status.Ok;
   while (records < count) {
+    if (records % AHEAD == 0) {
+      touchHints(dir, at + <usize>records * <usize>KEYDIR_HINT_BYTES, min(AHEAD, count - records));
+    }
     const hint = changetype<HintEntry>(at + <usize>records * <usize>KEYDIR_HINT_BYTES);
     const offset = hint.place << 3;
     const frameAt = <usize>view.base + offset;
     const keyBytes = hint.info & INFO_KEY_MASK;
     const kind = hint.info >> INFO_KIND_SHIFT;
     const stride = (hint.size & KEYDIR_STRIDE_MASK) << 3;
-    if (offset > view.dataEnd || stride > view.dataEnd - offset || keyBytes + FRAME_HEADER_BYTES > stride) {
+    const expires = hint.size >> KEYDIR_FLAGS_SHIFT != 0;
+    // The place is compared before it is shifted, so that none of its bits are lost.
+    if (hint.place < FRAMES_OFFSET >> 3 || hint.place > view.dataEnd >> 3 || stride > view.dataEnd - offset
+      || keyBytes + FRAME_HEADER_BYTES > stride || (expires && !agrees(frameAt, hint))) {
+      result.offset = offset;
       status = Status.BadSize;
       break;
     }
@@ -154,7 +204,7 @@ export function keydirApplyHints(dir: Keydir, number: u32, at: usize, count: u32
       break;
     }
     records++;
-    if (hint.size >> KEYDIR_FLAGS_SHIFT != 0) {
+    if (expires) {
       describe(view, frameAt);
       status = Status.Expires;
       result.offset = offset + stride;
@@ -176,7 +226,7 @@ export function keydirHints(dir: Keydir, number: u32, offset: u32, end: u32): u3
   const most = VALUES_BYTES / KEYDIR_HINT_BYTES;
   let count: u32 = 0;
   let records: u32 = 0;
-  while (offset < end && count < most) {
+  while (offset < end && end - offset >= FRAME_HEADER_BYTES && count < most) {
     const at = <usize>view.base + offset;
     const frame = changetype<Frame>(at);
     const size = frame.size;
@@ -203,12 +253,14 @@ export function keydirHints(dir: Keydir, number: u32, offset: u32, end: u32): u3
 /**
  * Removes the entry that points at a frame, if there is one: its record has expired.
  *
- * @returns 1 where there was one, 0 where not, or `Unmapped`
+ * @returns 1 where there was one, 0 where not or where the frame is damaged and so cannot be told, or `Unmapped`
  */
 export function keydirExpire(dir: Keydir, number: u32, offset: u32): i32 {
   const viewAt = segmentAt(dir, number).view;
   if (viewAt == 0) return Status.Unmapped;
-  const at = <usize>changetype<SegmentView>(viewAt).base + offset;
+  const view = changetype<SegmentView>(viewAt);
+  const at = <usize>view.base + offset;
+  if (offset >= view.dataEnd || checkShape(at, view.dataEnd - offset) != Status.Ok) return 0;
   const slot = slotOf(dir, hashOfFrame(dir, at, changetype<Frame>(at).info), number, offset >> 3);
   if (slot < 0) return 0;
   forget(dir, entryAt(dir, slot));

@@ -3,7 +3,7 @@
  * checksum.
  *
  * Nothing behind the known end of a segment is touched. A frame whose key differs although its hash does not is checked:
- * where it is damaged nobody knows whose it is, and the search ends with that instead of passing over it.
+ * where it is damaged nobody knows whose it is, and a search that finds no other record of the key ends with that.
  */
 import { Kind, PUT_META_BYTES } from '../abi/limits';
 import { KEY_OFFSET, SCRATCH_OFFSET } from '../abi/memory';
@@ -75,27 +75,40 @@ function match(dir: Keydir, entry: KeydirEntry, keyAt: usize, keyBytes: u32): i3
 /**
  * Finds the entry of a key.
  *
- * @returns its slot; `Absent`; `Unmapped`; or what is wrong with a frame that may be the key's. In the scratch area:
- *   `slot`, for `Absent` the one where the entry is to be inserted; `segment` and `offset` of the frame looked at last
+ * @returns its slot; `Absent`; `Unmapped`; or what is wrong with a frame that may be the key's, where no other one is. In
+ *   the scratch area: `slot`, for `Absent` the one where the entry is to be inserted; `segment` and `offset` of the frame
  */
 export function find(dir: Keydir, hash: u32, keyAt: usize, keyBytes: u32): i32 {
   let slot = homeOf(dir, hash);
   const room = dir.room;
+  let damage: i32 = Status.Ok;
+  let damaged: u32 = 0;
   while (slot < room) {
     const entry = entryAt(dir, slot);
     const word = load<u64>(changetype<usize>(entry));
     if (word >> 32 == 0 || <u32>word > hash) break;
     if (<u32>word == hash) {
       const status = match(dir, entry, keyAt, keyBytes);
-      if (status != NO_MATCH) {
+      if (status == Status.Ok || status == Status.Unmapped) {
         resultOf().slot = slot;
         return status == Status.Ok ? <i32>slot : status;
+      }
+      if (status != NO_MATCH && damage == Status.Ok) {
+        damage = status;
+        damaged = slot;
       }
     }
     slot++;
   }
-  resultOf().slot = slot;
-  return Status.Absent;
+  const result = resultOf();
+  if (damage != Status.Ok) {
+    const entry = entryAt(dir, damaged);
+    result.segment = entry.segment;
+    result.offset = entry.place << 3;
+    slot = damaged;
+  }
+  result.slot = slot;
+  return damage != Status.Ok ? damage : Status.Absent;
 }
 
 /** The slot of the entry that points at a frame, or -1. */
@@ -137,14 +150,14 @@ export function describe(view: SegmentView, at: usize): void {
   result.expiresAt = expiresAt;
 }
 
-/** Whether the frame is one that gives a key a value, and long enough for it. */
+/** Whether the frame is one that gives a key a value, and long enough for it. Reads its header alone. */
 @inline
 export function isPut(at: usize): bool {
   const frame = changetype<Frame>(at);
   const info = frame.info;
   const kind = info >> INFO_KIND_SHIFT;
-  if (kind == Kind.Put) return true;
-  return kind == Kind.PutMeta && frame.size >= FRAME_HEADER_BYTES + (info & INFO_KEY_MASK) + PUT_META_BYTES;
+  const least = FRAME_HEADER_BYTES + (info & INFO_KEY_MASK);
+  return kind == Kind.Put ? frame.size >= least : kind == Kind.PutMeta && frame.size >= least + PUT_META_BYTES;
 }
 
 /**

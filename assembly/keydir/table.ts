@@ -33,6 +33,12 @@ export function homeOf(dir: Keydir, hash: u32): u32 {
   return <u32>((<u64>hash * slots) >> 32);
 }
 
+/** Loads the home of a hash, so that it is near when its turn comes: many such loads are under way at once. */
+@inline
+export function touch(dir: Keydir, hash: u32): u32 {
+  return entryAt(dir, homeOf(dir, hash)).place;
+}
+
 @inline
 function isGap(dir: Keydir, slot: u32): bool {
   return entryAt(dir, slot).place == 0;
@@ -44,6 +50,12 @@ function clear(dir: Keydir, slot: u32): void {
   const at = changetype<usize>(entryAt(dir, slot));
   store<u64>(at, 0);
   store<u64>(at, 0, 8);
+}
+
+@inline
+function copyEntry(to: usize, from: usize): void {
+  store<u64>(to, load<u64>(from));
+  store<u64>(to, load<u64>(from, 8), 8);
 }
 
 /** Makes an empty table of a range of zeros. */
@@ -75,46 +87,52 @@ export function prepare(dir: Keydir): Status {
     dir.pace--;
     return Status.Ok;
   }
-  dir.pace = PACE;
-  return keydirGrow(dir, STEP);
+  const status = keydirGrow(dir, STEP);
+  if (status == Status.Ok) dir.pace = PACE;
+  return status;
 }
 
 /**
- * Moves the entries of the topmost slots that have not moved yet, `step` of them and those that belong to the same run.
+ * Moves the entries of the topmost slots that have not moved yet, `step` of them; those of one hash go together.
  *
- * @returns `Ok`, or `Full` where a run is too long for it: then too many keys have one hash
+ * The table may be cut anywhere between two hashes: what stands below stays where it is, what stands above goes to its
+ * new home or right behind what is in front of it. So the run that is cut need not be taken as a whole.
+ *
+ * @returns `Ok`, or `Full` where too many keys have one hash, and then nothing has moved
  */
 export function keydirGrow(dir: Keydir, step: u32): Status {
   const top = dir.moved;
+  const room = dir.room;
+  const next = <u64>dir.nextSlots;
   let from = top > step ? top - step : 0;
-  while (from > 0 && !isGap(dir, from - 1)) from--;
-  // Whole runs are taken out, up to the gap behind the top: what was pushed there by others is put back among them.
-  let taken: u32 = 0;
-  const most = VALUES_BYTES >> <u32>SHIFT;
-  let end = from;
-  while (end < top || (end < dir.room && !isGap(dir, end))) {
-    if (!isGap(dir, end)) taken++;
-    end++;
-  }
-  if (taken > most) return Status.Full;
+  while (from > 0 && !isGap(dir, from) && !isGap(dir, from - 1)
+    && entryAt(dir, from - 1).hash == entryAt(dir, from).hash) from--;
+  // Taken are all up to the gap behind the top: what was pushed there by others moves back when they go.
   let to = <usize>VALUES_OFFSET;
-  for (let slot = from; slot < end; slot++) {
-    if (isGap(dir, slot)) continue;
-    memory.copy(to, changetype<usize>(entryAt(dir, slot)), KEYDIR_ENTRY_BYTES);
-    clear(dir, slot);
+  let free = from;
+  let end = from;
+  while (end < top || (end < room && !isGap(dir, end))) {
+    const entry = entryAt(dir, end++);
+    if (entry.place == 0) continue;
+    if (to == <usize>VALUES_OFFSET + VALUES_BYTES) return Status.Full;
+    copyEntry(to, changetype<usize>(entry));
     to += KEYDIR_ENTRY_BYTES;
+    free = max(free, <u32>((<u64>entry.hash * next) >> 32)) + 1;
   }
+  // What has moved before and stands in the way will be pushed up; it begins at the home of the border.
+  for (let slot = max(end, <u32>((dir.border * next) >> 32)); slot < free && free <= room; slot++) {
+    if (!isGap(dir, slot)) free++;
+  }
+  if (free > room) return Status.Full;
+  dir.border = min(dir.border, borderAt(dir, from));
   dir.moved = from;
-  // The least hash whose home is `from`: all that are below it stand below `from`, because there is a gap in front.
-  dir.border = from == 0 ? 0 : ((<u64>from << 32) + dir.slots - 1) / dir.slots;
-  if (dir.border > ALL_HASHES) dir.border = ALL_HASHES;
+  memory.fill(changetype<usize>(entryAt(dir, from)), 0, <usize>(end - from) << SHIFT);
+  let slot = from;
   for (let at = <usize>VALUES_OFFSET; at < to; at += KEYDIR_ENTRY_BYTES) {
-    const entry = changetype<KeydirEntry>(at);
-    let slot = homeOf(dir, entry.hash);
-    while (!isGap(dir, slot) && entryAt(dir, slot).hash <= entry.hash) slot++;
-    // There was room for them before, and there is more now.
+    slot = max(slot, <u32>((<u64>changetype<KeydirEntry>(at).hash * next) >> 32));
     openGap(dir, slot);
-    memory.copy(changetype<usize>(entryAt(dir, slot)), at, KEYDIR_ENTRY_BYTES);
+    copyEntry(changetype<usize>(entryAt(dir, slot)), at);
+    slot++;
   }
   if (from == 0) {
     dir.slots = dir.nextSlots;
@@ -122,6 +140,13 @@ export function keydirGrow(dir: Keydir, step: u32): Status {
     dir.border = ALL_HASHES;
   }
   return Status.Ok;
+}
+
+/** The least hash of those that belong at `slot` or behind, none of which stands in front of it. */
+@inline
+function borderAt(dir: Keydir, slot: u32): u64 {
+  if (slot == 0) return 0;
+  return isGap(dir, slot) ? ((<u64>slot << 32) + dir.slots - 1) / dir.slots : <u64>entryAt(dir, slot).hash;
 }
 
 /** Makes a gap at `slot` by moving the rest of its run up; false where that would leave the range. */
