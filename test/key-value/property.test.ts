@@ -34,6 +34,7 @@ async function against(kind: DiskKind, syncs: 'immediate' | 'manual', operations
     store: () => ({
       core: fixture.core, storage, autoCompact: auto ? { minBytes: 100_000, minDeadRatio: 0.3 } : false,
     }),
+    refresh: () => { fixture.refresh(); },
     completeSyncs: () => { fixture.disk?.completeSyncs(); },
   });
   driver.open();

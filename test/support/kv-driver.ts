@@ -24,6 +24,8 @@ export interface DriverOptions {
   readonly directory: string;
   /** Completes the syncs that the disk has under way, where it does not do so by itself. */
   readonly completeSyncs?: () => void;
+  /** Shows every view what was stored, where the disk does not do so by itself. */
+  readonly refresh?: () => void;
 }
 
 class Thrown extends Error {}
@@ -141,7 +143,7 @@ export class KeyValueDriver {
       case 'clear': this.clear(); return;
       case 'syncNow': this.durable(this.store.syncNow()); return;
       case 'advance': this.now += operation.milliseconds; return;
-      case 'compareAll': compareWhole(this.store, this.model.state, this.now); return;
+      case 'compareAll': this.compareAll(); return;
     }
   }
 
@@ -285,7 +287,14 @@ export class KeyValueDriver {
     this.requireSame(lsn, this.model.committedLsn, 'the LSN of a clear');
   }
 
+  /** Compares everything. */
+  compareAll(): number {
+    this.options.refresh?.();
+    return compareWhole(this.store, this.model.state, this.now);
+  }
+
   private look({ keys }: Named<'look'>): void {
+    this.options.refresh?.();
     for (const at of keys) compareKey(this.store, KEYS[at]!, this.model.state, this.now);
     const values = this.store.getMany(keys.map((at) => KEYS[at]!));
     for (const [index, at] of keys.entries()) {
@@ -348,7 +357,7 @@ export class KeyValueDriver {
     this.mappedBytesMax = mappedBytesMax;
     await this.close(blocking);
     this.open();
-    compareWhole(this.store, this.model.state, this.now);
+    this.compareAll();
   }
 
   /** Closes the store: iterations end, and what is under way ends with ERR_VARVE_CLOSED at most. */
@@ -373,15 +382,15 @@ export class KeyValueDriver {
   /** Lets everything end, compacts what is dead, looks at what is left, and closes. */
   async finish(): Promise<void> {
     await this.settle();
-    compareWhole(this.store, this.model.state, this.now);
+    this.compareAll();
     await this.run({ name: 'compact', minDeadRatio: 0, budgetMs: 1000, abortAfter: -1 });
     await this.settle();
-    compareWhole(this.store, this.model.state, this.now);
+    this.compareAll();
     const { bytes, liveBytes } = this.store.stats();
     if (bytes !== liveBytes) throw new Error(`${bytes - liveBytes} bytes of ${bytes} are dead after a compaction`);
     await this.close(true);
     this.open();
-    compareWhole(this.store, this.model.state, this.now);
+    this.compareAll();
     await this.close(false);
   }
 }
