@@ -329,10 +329,10 @@ export class KeyTable {
     this.expiry.popDue(now, this.expireAt);
   }
 
-  private readonly expireAt = (location: number): void => {
+  private readonly expireAt = (location: number, expiresAt: number): void => {
     const place = { segment: segmentOf(location), offset: offsetOf(location) };
     if (this.segmentOf(place.segment) === undefined) return;
-    while (this.dir.expire(place) === Status.Unmapped) this.map(place.segment);
+    while (this.dir.expire(place, expiresAt) === Status.Unmapped) this.map(place.segment);
     this.letGo();
   };
 
