@@ -29,14 +29,14 @@ export class SlowIteration {
     for (let taken = 0; taken < count && !this.done; taken++) {
       const next = this.iterator.next();
       if (next.done === true) this.end(now);
-      else this.judge(next.value);
+      else this.judge(next.value, now);
     }
   }
 
-  private judge(item: unknown): void {
+  private judge(item: unknown, now: number): void {
     const [name, value] = this.over === 'keys' ? [nameOf(item as Buffer), undefined]
       : this.over === 'entries' ? [nameOf((item as Buffer[])[0]!), (item as Buffer[])[1]!]
-        : [this.keyOf(item as Buffer), item as Buffer];
+        : [this.keyOf(item as Buffer, now), item as Buffer];
     const entry = this.left.get(name);
     if (entry === undefined) throw new Error(`an iteration delivers ${shown(name)}, which was not there, or twice`);
     if (value !== undefined && !entry.value.equals(value)) {
@@ -45,9 +45,11 @@ export class SlowIteration {
     this.left.delete(name);
   }
 
-  /** The key of a value that is still to come. */
-  private keyOf(value: Buffer): string {
-    for (const [name, entry] of this.left) if (entry.value.equals(value)) return name;
+  /** The key of a value that is still to come; one that must come before one that may. */
+  private keyOf(value: Buffer, now: number): string {
+    const same = [...this.left].filter(([, entry]) => entry.value.equals(value));
+    const found = same.find(([, entry]) => isLive(entry, now)) ?? same[0];
+    if (found !== undefined) return found[0];
     throw new Error(`an iteration over values delivers ${shown(value.toString('latin1'))}, which was not there`);
   }
 
