@@ -64,18 +64,19 @@ export class KeyValueDriver {
     });
   }
 
-  /** Told of what a promise was rejected with. */
-  protected rejected(error: unknown): void {
-    this.errors.push(error);
-  }
-
+  /** What promises were rejected with. */
   protected readonly errors: unknown[] = [];
   /** Told that what was committed up to here is durable. */
   protected durable(_lsn: number): void {}
 
   /** What must come of a promise. */
   protected expect<T>(promise: Promise<T>, check: (result: T) => void): void {
-    this.pending.push(promise.then(check).catch((error: unknown) => { this.rejected(error); }));
+    const { store } = this;
+    this.pending.push(promise.then((result) => { if (store === this.current) check(result); }).catch((error: unknown) => {
+      // Of a store that was closed, or whose process has ended, nothing is expected any more.
+      const isOver = store !== this.current || (store.closed && VarveError.is(error, 'ERR_VARVE_CLOSED'));
+      if (!isOver) this.errors.push(error);
+    }));
   }
 
   /** Runs what writes these units, and takes down what came of it. */
@@ -372,10 +373,7 @@ export class KeyValueDriver {
     }
     this.durable(this.model.committedLsn);
     for (const iteration of this.iterations.splice(0)) iteration.requireClosed(this.now);
-    await this.settle().catch((error: unknown) => {
-      if (!VarveError.is(error, 'ERR_VARVE_CLOSED')) throw error;
-    });
-    this.errors.length = 0;
+    await this.settle();
     this.current = undefined;
   }
 
