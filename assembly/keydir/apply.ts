@@ -251,11 +251,12 @@ export function keydirHints(dir: Keydir, number: u32, offset: u32, end: u32): u3
 }
 
 /**
- * Removes the entry that points at a frame, if there is one: its record has expired.
+ * Removes the entry that points at a record that expires at `expiresAt`, if there is one. The number of a segment is given
+ * anew: where the record was there may be another one by now, the midst of one, or nothing.
  *
  * @returns 1 where there was one, 0 where not or where the frame is damaged and so cannot be told, or `Unmapped`
  */
-export function keydirExpire(dir: Keydir, number: u32, offset: u32): i32 {
+export function keydirExpire(dir: Keydir, number: u32, offset: u32, expiresAt: f64): i32 {
   const viewAt = segmentAt(dir, number).view;
   if (viewAt == 0) return Status.Unmapped;
   const view = changetype<SegmentView>(viewAt);
@@ -263,6 +264,8 @@ export function keydirExpire(dir: Keydir, number: u32, offset: u32): i32 {
   if (offset >= view.dataEnd || checkShape(at, view.dataEnd - offset) != Status.Ok) return 0;
   const slot = slotOf(dir, hashOfFrame(dir, at, changetype<Frame>(at).info), number, offset >> 3);
   if (slot < 0) return 0;
+  describe(view, at);
+  if (resultOf().expiresAt != expiresAt) return 0;
   forget(dir, entryAt(dir, slot));
   removeAt(dir, slot);
   return 1;

@@ -162,9 +162,12 @@ export class Compactor {
     let offset: number = FRAMES_OFFSET;
     let ordinal = 0;
     const end = segment.dataEnd;
-    // A segment with nothing alive is dropped as it is.
-    while (offset < end && table.dir.liveRecords(table.numberOf(segment)) > 0) {
+    for (;;) {
       await this.turn(work);
+      // Whatever was awaited, the store may have been closed since, and its memory be another's.
+      this.proceed(work.signal);
+      // A segment with nothing alive is dropped as it is.
+      if (offset >= end || table.dir.liveRecords(table.numberOf(segment)) === 0) break;
       pool.hold(segment);
       try {
         ({ offset, ordinal } = this.copySlice(segment, { offset, end, ordinal }, work));
@@ -183,11 +186,9 @@ export class Compactor {
 
   /** Gives the event loop its turn where the budget is used up. */
   private async turn(work: Work): Promise<void> {
-    if (performance.now() - work.turnAt >= work.budgetMs) {
-      await setImmediate();
-      work.turnAt = performance.now();
-    }
-    this.proceed(work.signal);
+    if (performance.now() - work.turnAt < work.budgetMs) return;
+    await setImmediate();
+    work.turnAt = performance.now();
   }
 
   /** Copies the live ones of the next records; returns where the rest begins. */

@@ -106,9 +106,13 @@ export abstract class ReadableStore<K extends Key, V> {
   private findAgain(first: number, check: boolean): boolean {
     const { dir } = this.table;
     let status = first;
-    while (status === Status.Unmapped) {
-      this.table.map(dir.segment);
-      status = dir.find(this.keyBytes, check);
+    try {
+      while (status === Status.Unmapped) {
+        this.table.map(dir.segment);
+        status = dir.find(this.keyBytes, check);
+      }
+    } finally {
+      this.table.letGo();
     }
     if (status === Status.Ok || status === Status.Absent) return status === Status.Ok;
     throw this.damaged(status);

@@ -60,6 +60,8 @@ export class KeyTable {
   private range: { readonly address: number; readonly length: number };
   private readonly listAddress: number;
   private readonly numbers: SegmentNumbers;
+  /** Segments that a call of the core needs at once. */
+  private readonly held: Segment[] = [];
   /** The file that the table is mapped from. */
   private file: KeydirFile | undefined;
   private released = false;
@@ -182,8 +184,10 @@ export class KeyTable {
         if (offset >= end) return;
         status = dir.apply(number, offset, end, ordinal, check);
         ordinal += dir.records;
+        if (dir.records > 0) this.letGo();
       }
     } finally {
+      this.letGo();
       pool.release(segment);
     }
   }
@@ -197,6 +201,7 @@ export class KeyTable {
       for (let taken = 0; taken < count;) {
         const status = dir.applyHints(number, address + taken * KEYDIR_HINT_BYTES, count - taken);
         taken += dir.records;
+        if (dir.records > 0) this.letGo();
         if (status === Status.Clear) {
           this.clear();
           taken++;
@@ -208,6 +213,7 @@ export class KeyTable {
       }
       return true;
     } finally {
+      this.letGo();
       pool.release(segment);
     }
   }
@@ -228,11 +234,23 @@ export class KeyTable {
     }
   }
 
-  /** Maps the segment of a number; one that is gone is taken out of the table. */
+  /**
+   * Maps the segment of a number, for a call of the core that asks again; one that is gone is taken out of the table. It
+   * stays mapped until `letGo`: keys of one hash may stand in several segments, and are compared by one call.
+   */
   map(number: number): void {
     const segment = this.segmentOf(number);
-    if (segment !== undefined) this.log.pool.view(segment);
-    else this.dropMissing();
+    if (segment === undefined) {
+      this.dropMissing();
+      return;
+    }
+    this.log.pool.hold(segment);
+    this.held.push(segment);
+  }
+
+  /** The call has gone on: what was mapped for it may be unmapped. */
+  letGo(): void {
+    for (let segment = this.held.pop(); segment !== undefined; segment = this.held.pop()) this.log.pool.release(segment);
   }
 
   /** Passes over a damaged frame; where it can be told whose it is, that key's gets say so. Returns what comes next. */
@@ -265,9 +283,12 @@ export class KeyTable {
         if (status === Status.Clear) this.clear();
         else if (retry || status === Status.Expires) this.serve(status, number);
         else if (status !== Status.Ok) throw corruptFrame(segment, offset, 0, status);
-        if (!retry) offset = next;
+        if (retry) continue;
+        this.letGo();
+        offset = next;
       }
     } finally {
+      this.letGo();
       this.log.pool.release(segment);
     }
   }
@@ -307,10 +328,11 @@ export class KeyTable {
     this.expiry.popDue(now, this.expireAt);
   }
 
-  private readonly expireAt = (location: number): void => {
+  private readonly expireAt = (location: number, expiresAt: number): void => {
     const place = { segment: segmentOf(location), offset: offsetOf(location) };
     if (this.segmentOf(place.segment) === undefined) return;
-    while (this.dir.expire(place) === Status.Unmapped) this.map(place.segment);
+    while (this.dir.expire(place, expiresAt) === Status.Unmapped) this.map(place.segment);
+    this.letGo();
   };
 
   /** Takes over the table of `KEYDIR`, into an empty one; why not, where it cannot be used, and then it is empty. */
