@@ -110,6 +110,7 @@ export abstract class ReadableStore<K extends Key, V> {
       this.table.map(dir.segment);
       status = dir.find(this.keyBytes, check);
     }
+    this.table.letGo();
     if (status === Status.Ok || status === Status.Absent) return status === Status.Ok;
     throw this.damaged(status);
   }

@@ -24,6 +24,8 @@ const RESERVED_PART = 8;
 const LEAST_TABLE_BYTES = 4 * RANGE_ALIGNMENT;
 /** The table grows by a quarter where it is, so a range must have room for more than that. */
 const GROWTH = 1.5;
+/** Segments that are mapped for one call at a time: keys of one hash are two, and now and then three. */
+const HELD_MAX = 4;
 
 /** What a snapshot is told: places of records that were their keys' newest when it began, and are not any more. */
 export type ReplacedPlaces = Set<number>;
@@ -57,6 +59,8 @@ export class KeyTable {
   private readonly numbers: SegmentNumbers;
   /** The file that the table is mapped from. */
   private file: KeydirFile | undefined;
+  /** Mapped for a call of the core that is being tried again. */
+  private readonly held: Segment[] = [];
   private released = false;
 
   /** The hash's key is the store's id. Errors: ERR_VARVE_MEMORY_FULL */
@@ -180,6 +184,7 @@ export class KeyTable {
       }
     } finally {
       pool.release(segment);
+      this.letGo();
     }
   }
 
@@ -204,6 +209,7 @@ export class KeyTable {
       return true;
     } finally {
       pool.release(segment);
+      this.letGo();
     }
   }
 
@@ -223,11 +229,24 @@ export class KeyTable {
     }
   }
 
-  /** Maps the segment of a number; one that is gone is taken out of the table. */
+  /**
+   * Maps the segment of a number; one that is gone is taken out of the table. It stays mapped until `letGo`: keys of one
+   * hash lie in several segments, of which mapping one could otherwise cost another, for ever.
+   */
   map(number: number): void {
+    const { pool } = this.log;
     const segment = this.segmentOf(number);
-    if (segment !== undefined) this.log.pool.view(segment);
-    else this.dropMissing();
+    if (segment === undefined) {
+      this.dropMissing();
+      return;
+    }
+    pool.hold(segment);
+    if (this.held.push(segment) > HELD_MAX) pool.release(this.held.shift()!);
+  }
+
+  /** Whoever has called `map` needs the segments no more. */
+  letGo(): void {
+    for (const segment of this.held.splice(0)) this.log.pool.release(segment);
   }
 
   /** Passes over a damaged frame; where it can be told whose it is, that key's gets say so. Returns what comes next. */
@@ -276,6 +295,7 @@ export class KeyTable {
       }
     } finally {
       this.log.pool.release(segment);
+      this.letGo();
     }
   }
 
@@ -307,6 +327,13 @@ export class KeyTable {
     this.numbers.clear();
   }
 
+  /** Whether a key leads to the record at an offset. Looks at all of them: for what is damaged, and says not whose it is. */
+  pointsAt(segment: Segment, offset: number): boolean {
+    const number = this.numberOf(segment);
+    for (const entry of this.dir.entries()) if (entry.segment === number && entry.offset === offset) return true;
+    return false;
+  }
+
   /** Removes what has expired by `now`. */
   expire(now: number): void {
     this.expiry.popDue(now, this.expireAt);
@@ -316,6 +343,7 @@ export class KeyTable {
     const place = { segment: segmentOf(location), offset: offsetOf(location) };
     if (this.segmentOf(place.segment) === undefined) return;
     while (this.dir.expire(place) === Status.Unmapped) this.map(place.segment);
+    this.letGo();
   };
 
   /** Takes over the table of `KEYDIR`, into an empty one; why not, where it cannot be used, and then it is empty. */
