@@ -76,7 +76,7 @@ export class Snapshot<T> implements IterableIterator<T, undefined> {
 
   next(): IteratorResult<T, undefined> {
     while (this.next_ === this.items.length) {
-      if (this.done || !this.load()) return this.return();
+      if (this.done || !this.loadOrEnd()) return this.return();
     }
     return { done: false, value: this.items[this.next_++]! };
   }
@@ -90,6 +90,16 @@ export class Snapshot<T> implements IterableIterator<T, undefined> {
     this.items = [];
     this.next_ = 0;
     return { done: true, value: undefined };
+  }
+
+  /** The same as `load`; what fails is over, and keeps nothing from compaction: a loop would not call `return`. */
+  private loadOrEnd(): boolean {
+    try {
+      return this.load();
+    } catch (error) {
+      this.return();
+      throw error;
+    }
   }
 
   /** Takes the next run; false at the end. */
@@ -120,7 +130,8 @@ export class Snapshot<T> implements IterableIterator<T, undefined> {
     const status = dir.walk(number, from, end, this.ordinal, RUN_BYTES, prefixBytes);
     const { listed, records, offset } = dir;
     if (status !== Status.Ok && records === 0) {
-      throw corruptFrame(segment, from, segment.baseLsn + this.ordinal, status);
+      this.passOver(segment, end, status);
+      return;
     }
     const { replaced } = this.state;
     const chosen: number[] = [];
@@ -135,6 +146,18 @@ export class Snapshot<T> implements IterableIterator<T, undefined> {
     if (chosen.length > 0) this.take(copyRun(core.memory.buffer, view.base + from, view.base + offset), chosen);
     this.offset = offset;
     this.ordinal += records;
+  }
+
+  /** Passes over a damaged record that was nobody's when the iteration began; another one is an error. */
+  private passOver(segment: Segment, end: number, status: number): void {
+    const { table } = this.options;
+    const { offset, ordinal, state: { replaced } } = this;
+    const view = segment.view!;
+    const next = ordinal + 1 < view.records ? view.locate(ordinal + 1) : end;
+    const isAlive = table.pointsAt(segment, offset) || replaced.has(locationOf(table.numberOf(segment), offset));
+    if (isAlive || next <= offset) throw corruptFrame(segment, offset, segment.baseLsn + ordinal, status);
+    this.offset = next;
+    this.ordinal++;
   }
 
   private take(copy: Uint8Array<ArrayBuffer>, chosen: readonly number[]): void {

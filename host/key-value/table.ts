@@ -8,8 +8,8 @@ import { Keydir } from '../core/keydir.ts';
 import { RANGE_ALIGNMENT, rangeBytes } from '../core/memory.ts';
 import { VarveError } from '../errors/varve-error.ts';
 import {
-  FRAME_HEADER_BYTES, KEYDIR_ENTRY_BYTES, KEYDIR_HINT_BYTES, KEYDIR_SEGMENTS_MAX, KEYDIR_SEGMENT_BYTES, KEYDIR_SPARE,
-  Status,
+  FRAME_HEADER_BYTES, Frame, INFO_KIND_SHIFT, KEYDIR_ENTRY_BYTES, KEYDIR_HINT_BYTES, KEYDIR_SEGMENTS_MAX,
+  KEYDIR_SEGMENT_BYTES, KEYDIR_SPARE, Kind, Status,
 } from '../generated/abi.ts';
 import type { SegmentPool } from '../log/pool.ts';
 import type { LogContext, Segment } from '../log/segment.ts';
@@ -24,6 +24,8 @@ const RESERVED_PART = 8;
 const LEAST_TABLE_BYTES = 4 * RANGE_ALIGNMENT;
 /** The table grows by a quarter where it is, so a range must have room for more than that. */
 const GROWTH = 1.5;
+/** Segments that are mapped for one call at a time: keys of one hash are two, and now and then three. */
+const HELD_MAX = 4;
 
 /** What is known of a snapshot under way. */
 export interface SnapshotState {
@@ -235,22 +237,23 @@ export class KeyTable {
   }
 
   /**
-   * Maps the segment of a number, for a call of the core that asks again; one that is gone is taken out of the table. It
-   * stays mapped until `letGo`: keys of one hash may stand in several segments, and are compared by one call.
+   * Maps the segment of a number; one that is gone is taken out of the table. It stays mapped until `letGo`: keys of one
+   * hash lie in several segments, of which mapping one could otherwise cost another, for ever.
    */
   map(number: number): void {
+    const { pool } = this.log;
     const segment = this.segmentOf(number);
     if (segment === undefined) {
       this.dropMissing();
       return;
     }
-    this.log.pool.hold(segment);
-    this.held.push(segment);
+    pool.hold(segment);
+    if (this.held.push(segment) > HELD_MAX) pool.release(this.held.shift()!);
   }
 
-  /** The call has gone on: what was mapped for it may be unmapped. */
+  /** Whoever has called `map` needs the segments no more. */
   letGo(): void {
-    for (let segment = this.held.pop(); segment !== undefined; segment = this.held.pop()) this.log.pool.release(segment);
+    for (const segment of this.held.splice(0)) this.log.pool.release(segment);
   }
 
   /** Passes over a damaged frame; where it can be told whose it is, that key's gets say so. Returns what comes next. */
@@ -260,12 +263,24 @@ export class KeyTable {
     this.damaged({ path: segment.path, segment: segment.baseLsn, offset, lsn: segment.baseLsn + ordinal });
     const next = ordinal + 1 < view.records ? view.locate(ordinal + 1) : end;
     if (next <= offset) return end;
+    if (this.looksLikeClear(segment, offset)) {
+      this.clear();
+      return next;
+    }
     const number = this.numberOf(segment);
     for (;;) {
-      const status = dir.apply(number, offset, next, 0, false);
+      const status = dir.applyDamaged(number, offset, next - offset);
       if (status !== Status.Unmapped && status !== Status.Full) return next;
       this.serve(status, number);
     }
+  }
+
+  /** Whether all of a damaged frame that can tell says that everything before it is gone: it must not come back. */
+  private looksLikeClear(segment: Segment, offset: number): boolean {
+    const word = (segment.view!.base + offset) / 4;
+    const { unsigned } = this.log.context.core.memory;
+    return unsigned[word + Frame.size / 4] === FRAME_HEADER_BYTES
+      && unsigned[word + Frame.info / 4] === Kind.Clear << INFO_KIND_SHIFT >>> 0;
   }
 
   /** Takes frames in one by one, and tells the snapshots what they replaced. */
@@ -321,6 +336,13 @@ export class KeyTable {
   reset(): void {
     this.clear();
     this.numbers.clear();
+  }
+
+  /** Whether a key leads to the record at an offset. Looks at all of them: for what is damaged, and says not whose it is. */
+  pointsAt(segment: Segment, offset: number): boolean {
+    const number = this.numberOf(segment);
+    for (const entry of this.dir.entries()) if (entry.segment === number && entry.offset === offset) return true;
+    return false;
   }
 
   /** Removes what has expired by `now`. */
