@@ -1,23 +1,18 @@
 /**
- * Taking records into the table: frames, hints, expiry, dropped segments; and what damage does. The keys of a pair in
- * `PAIRS` have one hash.
+ * Taking records into the table: frames, hints, expiry, dropped segments; and the accounts of segments.
  */
 import { FRAMES_OFFSET, Kind } from '../assembly/abi/limits';
 import { VALUES_OFFSET } from '../assembly/abi/memory';
 import { Status } from '../assembly/abi/status';
 import { crcInit } from '../assembly/crc/crc32c';
-import { keydirApply, keydirApplyHints, keydirExpire, keydirHints, keydirPurge } from '../assembly/keydir/apply';
-import { keydirGet } from '../assembly/keydir/find';
+import { keydirApplyHints, keydirExpire, keydirHints, keydirPurge } from '../assembly/keydir/apply';
 import { Frame } from '../assembly/layout/frame';
 import { HintEntry, KEYDIR_NO_SEGMENT, KeydirSegmentFlag } from '../assembly/layout/keydir';
 import {
-  add, addMeta, ask, baseOf, dir, enlarge, found, fresh, freshTable, guardsIntact, mount, next, segmentOf, unmount,
-  viewOf, wrongInAccounts, wrongInTable,
+  KEY, PAIRS, add, addMeta, baseOf, dir, enlarge, found, fresh, freshTable, get, guardsIntact, isAt, mount, next, put,
+  remove, segmentOf, take, unmount, viewOf, wrongInAccounts, wrongInTable,
 } from './support/keydir';
-import { flip } from './support/segment';
 
-const KEY: u32 = 8;
-const PAIRS: StaticArray<u32> = [11154, 47389, 6259, 74142, 61178, 184648];
 const KEYS: i32 = 600;
 /** Of each key the offset of its newest put, with its segment's number in bit 0; 0 where it is absent. */
 const newest = new StaticArray<u32>(KEYS);
@@ -25,34 +20,7 @@ const newest = new StaticArray<u32>(KEYS);
 const hints = new StaticArray<u8>(131072);
 const hintsAt = changetype<usize>(hints);
 
-/** Takes the frames of [offset, end of the segment) in. */
-function take(number: u32, offset: u32, check: bool = false, ordinal: u32 = 0): Status {
-  return keydirApply(dir, number, offset, viewOf(number).dataEnd, ordinal, check);
-}
-
-/** Appends a put and takes it in; returns its offset. */
-function put(number: u32, key: u32, bytes: u32 = 20): u32 {
-  const offset = add(number, Kind.Put, key, KEY, bytes);
-  take(number, offset);
-  return offset;
-}
-
-function remove(number: u32, key: u32): u32 {
-  const offset = add(number, Kind.Delete, key, KEY, 0);
-  take(number, offset);
-  return offset;
-}
-
-function get(key: u32): Status {
-  return keydirGet(dir, ask(key, KEY), true);
-}
-
-/** Whether the key is found at this record. */
-function isAt(key: u32, number: u32, offset: u32): bool {
-  return get(key) == Status.Ok && found.segment == number && found.valueAt == <u32>baseOf(number) + offset + 24 + KEY;
-}
-
-/** Writes a few thousand puts and deletes of `KEYS` keys into both segments, and remembers what each one's newest is. */
+/** Writes a few thousand records of `KEYS` keys into both segments, and remembers what each one's newest is. */
 function history(): void {
   let state: u32 = 88172645;
   memory.fill(changetype<usize>(newest), 0, KEYS << 2);
@@ -224,96 +192,6 @@ describe('keydirApply', () => {
   });
 });
 
-describe('damage', () => {
-  it('is found by a checked run, wherever it is, and nothing of the frame is taken', () => {
-    fresh();
-    const first = add(0, Kind.Put, 1, KEY, 30);
-    const offset = addMeta(0, 2, KEY, 30, 5, 0);
-    add(0, Kind.Put, 3, KEY, 30);
-    const last = viewOf(0).dataEnd;
-    let wrong = 0;
-    for (let bit: u32 = 0; bit < (24 + KEY + 16 + 30) * 8; bit++) {
-      freshTable(16384);
-      mount(0);
-      flip(baseOf(0) + offset, bit);
-      const status = keydirApply(dir, 0, first, last, 0, true);
-      if (status == Status.Ok || found.offset != offset || found.records != 1 || dir.count != 1) wrong++;
-      flip(baseOf(0) + offset, bit);
-    }
-    expect(wrong).toBe(0);
-  });
-
-  it('of sizes and key lengths leads no unchecked run, hint or expiry out of the segment', () => {
-    const values: StaticArray<u32> = [0, 1, 23, 24, 25, 31, 32, 47, 48, 0x1ffff, 0x7fffffff, 0x80000000, 0xfffffff0, 0xffffffff];
-    let wrong = 0;
-    for (let field = 0; field < 2; field++) {
-      for (let kind = 0; kind < 2; kind++) {
-        for (let i = 0; i < values.length; i++) {
-          fresh();
-          // The last frame of a segment whose pages end with it.
-          const offset = kind == 0 ? add(0, Kind.Put, 1, KEY, 20) : addMeta(0, 1, KEY, 4, 0, 99);
-          const end = viewOf(0).dataEnd;
-          const frame = changetype<Frame>(baseOf(0) + offset);
-          if (field == 0) frame.size = values[i];
-          else frame.info = frame.info & ~0x1ffff | (values[i] & 0x1ffff);
-          const status = take(0, offset);
-          if (status == Status.Ok && found.offset != end) wrong++;
-          const count = keydirHints(dir, 0, offset, end);
-          if (count > 1 || found.offset > end) wrong++;
-          const expired = keydirExpire(dir, 0, offset);
-          if (expired < 0 || expired > 1) wrong++;
-          keydirExpire(dir, 0, end);
-          keydirExpire(dir, 0, end - 8);
-          wrong += wrongInTable() + wrongInAccounts();
-        }
-      }
-    }
-    expect(wrong).toBe(0);
-  });
-
-  it('of a record that is in the table is told by a get, and never gives a wrong value', () => {
-    fresh();
-    const offset = put(0, 1, 37);
-    let wrong = 0;
-    for (let bit: u32 = 0; bit < (24 + KEY + 37) * 8; bit++) {
-      flip(baseOf(0) + offset, bit);
-      const status = get(1);
-      if (status == Status.Ok || status == Status.Absent || found.segment != 0 || found.offset != offset) wrong++;
-      // Without its checksum a value must not be believed, but it lies within the record.
-      if (keydirGet(dir, ask(1, KEY), false) == Status.Ok) {
-        if (found.valueBytes > 45 || found.valueAt + found.valueBytes > <u32>baseOf(0) + viewOf(0).dataEnd) wrong++;
-      }
-      flip(baseOf(0) + offset, bit);
-    }
-    expect(wrong).toBe(0);
-    expect(isAt(1, 0, offset)).toBe(true);
-  });
-
-  it('of a record hides no other one of its hash, which can be put and removed', () => {
-    for (let i = 0; i < PAIRS.length; i++) {
-      fresh();
-      const first = put(0, PAIRS[i]);
-      const second = put(0, PAIRS[i ^ 1]);
-      flip(baseOf(0) + first, 24 * 8 + 3);
-      expect(isAt(PAIRS[i ^ 1], 0, second)).toBe(true);
-      expect(get(PAIRS[i])).toBe(Status.BadCrc);
-      expect(found.offset).toBe(first);
-      const third = put(1, PAIRS[i ^ 1]);
-      expect(isAt(PAIRS[i ^ 1], 1, third)).toBe(true);
-      expect(dir.count).toBe(2);
-      expect(get(PAIRS[i])).toBe(Status.BadCrc);
-      remove(1, PAIRS[i ^ 1]);
-      // Whose the damaged one is nobody knows, so that nobody is told that it is absent.
-      expect(get(PAIRS[i ^ 1])).toBe(Status.BadCrc);
-      const fourth = put(1, PAIRS[i]);
-      expect(isAt(PAIRS[i], 1, fourth)).toBe(true);
-      expect(get(PAIRS[i ^ 1])).toBe(Status.Absent);
-      expect(dir.count).toBe(1);
-      expect(wrongInTable() + wrongInAccounts()).toBe(0);
-    }
-  });
-});
-
 describe('hints', () => {
   it('give the same table as the frames', () => {
     fresh();
@@ -364,7 +242,9 @@ describe('hints', () => {
     const offset = add(0, Kind.Put, 1, KEY, 20);
     const end = viewOf(0).dataEnd;
     const hint = changetype<HintEntry>(hintsAt);
-    const places: StaticArray<u32> = [0, 1, 511, end >> 3, (end >> 3) + 1, 0x1fffffff, 0x20000000 + (offset >> 3), 0xffffffff];
+    const places: StaticArray<u32> = [
+      0, 1, 511, end >> 3, (end >> 3) + 1, 0x1fffffff, 0x20000000 + (offset >> 3), 0xffffffff,
+    ];
     let wrong = 0;
     for (let i = 0; i < places.length; i++) {
       keydirHints(dir, 0, offset, end);
@@ -395,13 +275,14 @@ describe('what is gone', () => {
     take(0, first);
     const second = addMeta(0, 1, KEY, 4, 0, 60);
     take(0, second);
-    expect(keydirExpire(dir, 0, first)).toBe(0);
-    expect(keydirExpire(dir, 1, second)).toBe(0);
+    expect(keydirExpire(dir, 0, first, 50)).toBe(0);
+    expect(keydirExpire(dir, 1, second, 60)).toBe(0);
     unmount(0);
-    expect(keydirExpire(dir, 0, second)).toBe(Status.Unmapped);
+    expect(keydirExpire(dir, 0, second, 60)).toBe(Status.Unmapped);
     mount(0);
-    expect(keydirExpire(dir, 0, second)).toBe(1);
-    expect(keydirExpire(dir, 0, second)).toBe(0);
+    expect(keydirExpire(dir, 0, second, 50)).toBe(0);
+    expect(keydirExpire(dir, 0, second, 60)).toBe(1);
+    expect(keydirExpire(dir, 0, second, 60)).toBe(0);
     expect(get(1)).toBe(Status.Absent);
     expect(dir.count).toBe(0);
     expect(wrongInTable() + wrongInAccounts()).toBe(0);

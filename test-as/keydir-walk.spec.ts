@@ -216,7 +216,8 @@ describe('keydirCopy', () => {
       const source = changetype<Frame>(baseOf(0) + sources[i]);
       const from = changetype<usize>(source) + 24 + KEY + (source.info >> 24 == Kind.PutMeta ? 16 : 0);
       const bytes = frame.size - 24 - KEY - 16;
-      if (changetype<usize>(source) + source.size - from != bytes || memory.compare(at + 24 + KEY + 16, from, bytes) != 0) wrong++;
+      if (changetype<usize>(source) + source.size - from != bytes) wrong++;
+      if (memory.compare(at + 24 + KEY + 16, from, bytes) != 0) wrong++;
       const ordinal = source.lsn - <u32>viewOf(0).baseLsn;
       if (bytes > 0 && load<u8>(at + 24 + KEY + 16) != bodyByte(viewOf(0).baseLsn + ordinal, 0)) wrong++;
       offset += frameStride(frame.size);

@@ -1,6 +1,6 @@
 /**
- * Taking records into the table: frames that were committed, whoever wrote them, or the entries of a hint file. A put, a
- * batch, a replay after a crash and a reader that catches up are all the same.
+ * Taking records into the table: frames that were committed, whoever wrote them, or the entries of a hint file. A put,
+ * a batch, a replay after a crash and a reader that catches up are all the same.
  *
  * A run ends early where the host has to do something, with a status that says what, and is then gone on with; what was
  * taken before stays taken, and nothing is taken twice.
@@ -10,11 +10,11 @@ import { VALUES_BYTES, VALUES_OFFSET } from '../abi/memory';
 import { Status } from '../abi/status';
 import { FRAME_HEADER_BYTES, Frame, INFO_KEY_MASK, INFO_KIND_SHIFT, frameStride } from '../layout/frame';
 import {
-  HintEntry, KEYDIR_FLAGS_SHIFT, KEYDIR_HINT_BYTES, KEYDIR_NO_SEGMENT, KEYDIR_STRIDE_MASK, Keydir, KeydirEntry, KeydirFlag,
-  KeydirSegmentFlag, PutMeta,
+  HintEntry, KEYDIR_FLAGS_SHIFT, KEYDIR_HINT_BYTES, KEYDIR_NO_SEGMENT, KEYDIR_STRIDE_MASK, Keydir, KeydirEntry,
+  KeydirFlag, KeydirSegmentFlag, PutMeta,
 } from '../layout/keydir';
 import { SegmentView } from '../layout/view';
-import { checkFrame, checkShape } from '../record/frame';
+import { checkFrame } from '../record/frame';
 import { describe, find, hashOfFrame, isPut, resultOf, segmentAt, slotOf } from './find';
 import { entryAt, insertAt, prepare, removeAt, touch } from './table';
 
@@ -106,7 +106,8 @@ function touchFrames(dir: Keydir, base: usize, offset: u32, end: u32): u32 {
     const size = frame.size;
     const info = frame.info;
     // The run itself says what is wrong with a frame.
-    if (size < FRAME_HEADER_BYTES || size > end - offset || (info & INFO_KEY_MASK) > size - FRAME_HEADER_BYTES) return end;
+    if (size < FRAME_HEADER_BYTES || size > end - offset) return end;
+    if ((info & INFO_KEY_MASK) > size - FRAME_HEADER_BYTES) return end;
     sum += touch(dir, hashOfFrame(dir, changetype<usize>(frame), info));
     offset += frameStride(size);
   }
@@ -118,7 +119,8 @@ function touchFrames(dir: Keydir, base: usize, offset: u32, end: u32): u32 {
 /** Loads the homes of `count` hints. */
 function touchHints(dir: Keydir, at: usize, count: u32): void {
   let sum: u32 = 0;
-  for (let i: u32 = 0; i < count; i++) sum += touch(dir, changetype<HintEntry>(at + <usize>i * <usize>KEYDIR_HINT_BYTES).hash);
+  const end = at + <usize>count * <usize>KEYDIR_HINT_BYTES;
+  for (; at < end; at += KEYDIR_HINT_BYTES) sum += touch(dir, changetype<HintEntry>(at).hash);
   resultOf().slot = sum;
 }
 
@@ -182,14 +184,18 @@ function agrees(at: usize, hint: HintEntry): bool {
 }
 
 /**
- * Takes in a damaged frame whose place is known, whatever it was: the key that it names now leads to it, so that its gets
- * tell of the damage instead of giving what was there before.
+ * Takes in a damaged frame whose place is known, whatever it was: the key that it names now leads to it, so that its
+ * gets tell of the damage instead of giving what was there before.
  *
  * @param stride from the beginning of the frame to that of the next one
- * @returns `Ok`; `BadSize` where no key lies in it; `Unmapped` (`segment`) or `Full`, and then nothing was taken
+ * @returns `Ok`; `BadSize` where no key lies in it, or where it leads out of the segment; `Unmapped` (`segment`) or
+ *   `Full`, and then nothing was taken
  */
 export function keydirApplyDamaged(dir: Keydir, number: u32, offset: u32, stride: u32): Status {
-  const at = <usize>changetype<SegmentView>(segmentAt(dir, number).view).base + offset;
+  const view = changetype<SegmentView>(segmentAt(dir, number).view);
+  if (offset > view.dataEnd || stride > view.dataEnd - offset) return Status.BadSize;
+  if (stride < FRAME_HEADER_BYTES || stride >> 3 > KEYDIR_STRIDE_MASK) return Status.BadSize;
+  const at = <usize>view.base + offset;
   const info = changetype<Frame>(at).info;
   const keyBytes = info & INFO_KEY_MASK;
   if (keyBytes == 0 || FRAME_HEADER_BYTES + keyBytes > stride) return Status.BadSize;
@@ -203,8 +209,8 @@ export function keydirApplyDamaged(dir: Keydir, number: u32, offset: u32, stride
  *
  * @param at address of the first entry
  * @param count how many
- * @returns as `keydirApply`; `records` counts entries. An entry that leads out of the segment, or that says that a record
- *   expires where there is none of this size and key, ends the run with `BadSize`
+ * @returns as `keydirApply`; `records` counts entries. An entry that leads out of the segment, or that says that a
+ *   record expires where there is none of this size and key, ends the run with `BadSize`
  */
 export function keydirApplyHints(dir: Keydir, number: u32, at: usize, count: u32): Status {
   const view = changetype<SegmentView>(segmentAt(dir, number).view);
@@ -250,7 +256,8 @@ export function keydirApplyHints(dir: Keydir, number: u32, at: usize, count: u32
 }
 
 /**
- * Lists the frames of [offset, end) of a mapped segment as hint entries, at `VALUES_OFFSET`, as many as there is room for.
+ * Lists the frames of [offset, end) of a mapped segment as hint entries, at `VALUES_OFFSET`, as many as there is room
+ * for.
  *
  * @returns how many. In the scratch area: `offset` of the first frame that was not looked at, `records` looked at.
  *   A frame that cannot be one ends the list before `end`
@@ -285,9 +292,9 @@ export function keydirHints(dir: Keydir, number: u32, offset: u32, end: u32): u3
 }
 
 /**
- * Removes the entry that points at a record that expires at `expiresAt`, if there is one. The number of a segment is given
- * anew: where the record was there may be another one by now, the midst of one, or nothing. A damaged one
- * stays, so that gets tell of it: nobody knows when it was to expire.
+ * Removes the entry that points at a record that expires at `expiresAt`, if there is one. The number of a segment is
+ * given anew: where the record was there may be another one by now, the midst of one, or nothing. A damaged one stays,
+ * so that gets tell of it: nobody knows when it was to expire.
  *
  * @returns 1 where there was one, 0 where not or where the frame is damaged and so cannot be told, or `Unmapped`
  */
@@ -295,7 +302,7 @@ export function keydirExpire(dir: Keydir, number: u32, offset: u32, expiresAt: f
   const viewAt = segmentAt(dir, number).view;
   if (viewAt == 0) return Status.Unmapped;
   const view = changetype<SegmentView>(viewAt);
-  if (offset >= view.dataEnd) return 0;
+  if (offset > view.dataEnd || view.dataEnd - offset < FRAME_HEADER_BYTES) return 0;
   const at = <usize>view.base + offset;
   if (checkFrame(at, view.dataEnd - offset, changetype<Frame>(at).lsn, view.salt) != Status.Ok) return 0;
   const slot = slotOf(dir, hashOfFrame(dir, at, changetype<Frame>(at).info), number, offset >> 3);

@@ -2,8 +2,9 @@
  * Finding a key: its hash in the table, then the key itself in the mapped frame, and for a get the whole frame's
  * checksum.
  *
- * Nothing behind the known end of a segment is touched. A frame whose key differs although its hash does not is checked:
- * where it is damaged nobody knows whose it is, and a search that finds no other record of the key ends with that.
+ * Nothing behind the known end of a segment is touched. A frame whose key differs although its hash does not is
+ * checked: where it is damaged nobody knows whose it is, and a search that finds no other record of the key ends with
+ * that.
  */
 import { Kind, PUT_META_BYTES } from '../abi/limits';
 import { KEY_OFFSET, SCRATCH_OFFSET } from '../abi/memory';
@@ -67,7 +68,8 @@ function match(dir: Keydir, entry: KeydirEntry, keyAt: usize, keyBytes: u32): i3
   const info = changetype<Frame>(at).info;
   // The key lies within the frame: its length fits into the stride, or is not that of the key.
   const fits = FRAME_HEADER_BYTES + keyBytes <= (entry.size & KEYDIR_STRIDE_MASK) << 3;
-  if (fits && (info & INFO_KEY_MASK) == keyBytes && sameBytes(at + FRAME_HEADER_BYTES, keyAt, keyBytes)) return Status.Ok;
+  const isOfLength = fits && (info & INFO_KEY_MASK) == keyBytes;
+  if (isOfLength && sameBytes(at + FRAME_HEADER_BYTES, keyAt, keyBytes)) return Status.Ok;
   const status = checkFrame(at, view.dataEnd - offset, changetype<Frame>(at).lsn, view.salt);
   return status == Status.Ok ? NO_MATCH : status;
 }
@@ -75,8 +77,9 @@ function match(dir: Keydir, entry: KeydirEntry, keyAt: usize, keyBytes: u32): i3
 /**
  * Finds the entry of a key.
  *
- * @returns its slot; `Absent`; `Unmapped`; or what is wrong with a frame that may be the key's, where no other one is. In
- *   the scratch area: `slot`, for `Absent` the one where the entry is to be inserted; `segment` and `offset` of the frame
+ * @returns its slot; `Absent`; `Unmapped`; or what is wrong with a frame that may be the key's, where no other one is.
+ *   In the scratch area: `slot`, for `Absent` the one where the entry is to be inserted; `segment` and `offset` of the
+ *   frame
  */
 export function find(dir: Keydir, hash: u32, keyAt: usize, keyBytes: u32): i32 {
   let slot = homeOf(dir, hash);
@@ -86,8 +89,9 @@ export function find(dir: Keydir, hash: u32, keyAt: usize, keyBytes: u32): i32 {
   while (slot < room) {
     const entry = entryAt(dir, slot);
     const word = load<u64>(changetype<usize>(entry));
-    if (word >> 32 == 0 || <u32>word > hash) break;
-    if (<u32>word == hash) {
+    const other = <u32>word;
+    if (word >> 32 == 0 || other > hash) break;
+    if (other == hash) {
       const status = match(dir, entry, keyAt, keyBytes);
       if (status == Status.Ok || status == Status.Unmapped) {
         resultOf().slot = slot;

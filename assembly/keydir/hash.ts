@@ -40,7 +40,8 @@ export function hashKey(seedLow: u64, seedHigh: u64, at: usize, length: u32): u3
     a = <u64>load<u32>(at);
     b = <u64>load<u32>(at + left - 4);
   } else {
-    a = left == 0 ? 0 : (<u64>load<u8>(at) << 16) | (<u64>load<u8>(at + (left >> 1)) << 8) | <u64>load<u8>(at + left - 1);
+    a = 0;
+    if (left != 0) a = <u64>load<u8>(at) << 16 | <u64>load<u8>(at + (left >> 1)) << 8 | <u64>load<u8>(at + left - 1);
     b = 0;
   }
   state = fold(a ^ seedHigh, b ^ state);

@@ -2,8 +2,8 @@
  * The table of a key directory: entries in the order of their hashes, found, inserted, removed, and moved apart as it
  * grows. assembly/layout/keydir.ts describes it.
  *
- * Invariants: hashes never fall from slot to slot; no gap lies between an entry and its home; no slot at or behind `room`
- * is touched. Knows nothing of keys: who has two entries of one hash tells them apart.
+ * Invariants: hashes never fall from slot to slot; no gap lies between an entry and its home; no slot at or behind
+ * `room` is touched. Knows nothing of keys: who has two entries of one hash tells them apart.
  */
 import { VALUES_BYTES, VALUES_OFFSET } from '../abi/memory';
 import { Status } from '../abi/status';

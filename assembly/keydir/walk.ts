@@ -28,8 +28,8 @@ function hasPrefix(at: usize, keyBytes: u32, prefixBytes: u32): bool {
  * @param ordinal of the first frame in its segment
  * @param bytesMax ends before the frame that would take the run beyond so many bytes, but takes one at least
  * @param prefixBytes of a prefix at `KEY_OFFSET` that the keys must have
- * @returns `Ok`, or what is wrong with the frame at `offset`. In the scratch area: `slot` how many are listed, `records`
- *   looked at, `offset` of the first that was not
+ * @returns `Ok`, or what is wrong with the frame at `offset`. In the scratch area: `slot` how many are listed,
+ *   `records` looked at, `offset` of the first that was not
  */
 export function keydirWalk(
   dir: Keydir, number: u32, offset: u32, end: u32, ordinal: u32, bytesMax: u32, prefixBytes: u32,
@@ -63,16 +63,16 @@ export function keydirWalk(
 }
 
 /**
- * Copies the live records among the frames of [offset, end) of a mapped segment to the stage, as unsealed frames of kind
- * `PutMeta` that keep their version, and lists them as `KeydirMove`s at `VALUES_OFFSET`. The table stays as it is, and
- * must until `keydirMoved`.
+ * Copies the live records among the frames of [offset, end) of a mapped segment to the stage, as unsealed frames of
+ * kind `PutMeta` that keep their version, and lists them as `KeydirMove`s at `VALUES_OFFSET`. The table stays as it is,
+ * and must until `keydirMoved`.
  *
  * @param ordinal of the first frame in its segment
  * @param room bytes of the stage that may be filled
  * @param bytesMax ends when so many bytes of frames were looked at
- * @returns `Ok`; `Full` where the frame at `offset` is live and too large for an empty stage; or what is wrong with it. In
- *   the scratch area: `slot` how many were copied, `valueBytes` of the stage filled, `records` looked at, `offset` of
- *   the first that was not
+ * @returns `Ok`; `Full` where the frame at `offset` is live and too large for an empty stage; or what is wrong with it.
+ *   In the scratch area: `slot` how many were copied, `valueBytes` of the stage filled, `records` looked at, `offset`
+ *   of the first that was not
  */
 export function keydirCopy(
   dir: Keydir, number: u32, offset: u32, end: u32, ordinal: u32, room: u32, bytesMax: u32,

@@ -3,8 +3,11 @@
  * array: a table with a guard behind it, a short list of segments, and the segments, each
  * with its LSN index, a CONTROL and guards around its frames. The views are in the slots behind the directory's.
  */
-import { FRAMES_OFFSET } from '../../assembly/abi/limits';
+import { FRAMES_OFFSET, Kind } from '../../assembly/abi/limits';
 import { KEY_OFFSET, SCRATCH_OFFSET, SLOTS_OFFSET, SLOT_BYTES } from '../../assembly/abi/memory';
+import { Status } from '../../assembly/abi/status';
+import { keydirApply } from '../../assembly/keydir/apply';
+import { keydirGet } from '../../assembly/keydir/find';
 import { homeOf, keydirReset } from '../../assembly/keydir/table';
 import { FRAME_HEADER_BYTES } from '../../assembly/layout/frame';
 import {
@@ -22,6 +25,11 @@ export const MAPPED: u32 = 0x200000;
 /** Segments of the list; the first two can be written. */
 export const SEGMENTS: u32 = 8;
 export const SALT: u32 = 0x5eedf00d;
+
+/** Bytes of the keys that `put`, `remove` and `get` mean. */
+export const KEY: u32 = 8;
+/** The keys of a pair have one hash. */
+export const PAIRS: StaticArray<u32> = [11154, 47389, 6259, 74142, 61178, 184648];
 
 /** Room for 65536 entries, the guard, and the list. */
 const TABLE_PAGES: i32 = 18;
@@ -204,4 +212,31 @@ export function next(state: u32): u32 {
   state ^= state << 13;
   state ^= state >> 17;
   return state ^ (state << 5);
+}
+
+/** Takes the frames of [offset, end of the segment) in. */
+export function take(number: u32, offset: u32, check: bool = false, ordinal: u32 = 0): Status {
+  return keydirApply(dir, number, offset, viewOf(number).dataEnd, ordinal, check);
+}
+
+/** Appends a put and takes it in; returns its offset. */
+export function put(number: u32, key: u32, bytes: u32 = 20): u32 {
+  const offset = add(number, Kind.Put, key, KEY, bytes);
+  take(number, offset);
+  return offset;
+}
+
+export function remove(number: u32, key: u32): u32 {
+  const offset = add(number, Kind.Delete, key, KEY, 0);
+  take(number, offset);
+  return offset;
+}
+
+export function get(key: u32): Status {
+  return keydirGet(dir, ask(key, KEY), true);
+}
+
+/** Whether the key is found at this record. */
+export function isAt(key: u32, number: u32, offset: u32): bool {
+  return get(key) == Status.Ok && found.segment == number && found.valueAt == <u32>baseOf(number) + offset + 24 + KEY;
 }

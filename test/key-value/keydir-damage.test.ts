@@ -1,7 +1,7 @@
 /**
- * The key directory on damaged frames and hints, in both release builds. The segment ends where the core's memory ends, so
- * that a read behind it traps; the segment's bytes and what lies around the table are compared, for nothing of this may
- * write there. What an unchecked run makes of damage is anybody's guess, but it ends, and accounts and table agree.
+ * The key directory on damaged frames and hints, in both release builds. The segment ends where the core's memory ends,
+ * so that a read behind it traps; the segment's bytes and what lies around the table are compared, for nothing of this
+ * may write there. What an unchecked run makes of damage is anybody's guess, but it ends, and accounts and table agree.
  */
 import { afterAll, describe, expect, it } from 'vitest';
 import { Core, type CoreVariant } from '../../host/core/core.ts';
@@ -60,7 +60,8 @@ class Bench {
     this.base = MEMORY_BYTES - bytes - FRAMES_OFFSET;
     this.view?.setEnd(0, 0, 0);
     const view = new SegmentView(this.core, {
-      base: this.base, mapped: bytes + FRAMES_OFFSET, baseLsn: 0xffffffff, basePosition: 0, salt: 5, index: INDEX, epoch: 1,
+      base: this.base, mapped: bytes + FRAMES_OFFSET, baseLsn: 0xffffffff, basePosition: 0, salt: 5, index: INDEX,
+      epoch: 1,
     });
     if (this.view !== undefined) this.core.releaseSlot(this.view.at);
     this.view = view;
@@ -88,8 +89,8 @@ class Bench {
   damage(random: Random): void {
     const fields = new DataView(this.core.memory.buffer);
     const at = this.base + random.pick(this.offsets);
-    const value = random.pick([0, 1, 7, 23, 24, 25, 31, 40, 63, PAGE, 0x1ffff, 0x7fffffff, 0x80000000, 0xfffffff0, 0xffffffff,
-      random.next(), random.integer(200)]);
+    const value = random.pick([0, 1, 7, 23, 24, 25, 31, 40, 63, PAGE, 0x1ffff, 0x7fffffff, 0x80000000, 0xfffffff0,
+      0xffffffff, random.next(), random.integer(200)]);
     const info = fields.getUint32(at + Frame.info, true);
     switch (random.integer(4)) {
       case 0: fields.setUint32(at + Frame.size, value, true); break;
@@ -110,6 +111,13 @@ class Bench {
       offset = this.dir.offset + (status === Status.Clear ? FRAME_HEADER_BYTES : 0);
       ordinal += this.dir.records;
       if (status !== Status.Ok && status !== Status.Expires && status !== Status.Clear) return;
+    }
+  }
+
+  /** Some frames as damaged ones, whose stride nobody knows for certain. */
+  applyDamaged(random: Random): void {
+    for (const offset of [...this.offsets, this.end - 8, this.end, this.end + 8]) {
+      this.dir.applyDamaged(0, offset, random.pick([0, 8, 24, 40, 64, this.end - offset, MEMORY_BYTES]) >>> 0);
     }
   }
 
@@ -145,7 +153,9 @@ class Bench {
     }
     dir.walk(0, FRAMES_OFFSET, this.end, 0, random.integer(2000), 0);
     dir.copy(0, FRAMES_OFFSET, this.end, 0, STAGE_BYTES, 0x7fffffff);
-    for (const offset of [...this.offsets, this.end - 8, this.end, this.end + 8]) dir.expire({ segment: 0, offset });
+    for (const offset of [...this.offsets, this.end - 8, this.end, this.end + 8]) {
+      dir.expire({ segment: 0, offset }, random.pick([0, 9]));
+    }
   }
 
   /** Throws where accounts, table and guards do not agree. */
@@ -178,7 +188,11 @@ describe('damaged frames', () => {
         if (late) bench.apply(false);
         for (let left = random.between(1, 3); left > 0; left--) bench.damage(random);
         const frames = bench.frames();
-        for (const take of [() => bench.apply(true), () => bench.apply(false), () => bench.hints(random)]) {
+        const ways = [
+          () => bench.apply(true), () => bench.apply(false), () => bench.hints(random),
+          () => bench.applyDamaged(random),
+        ];
+        for (const take of ways) {
           if (!late) {
             bench.empty();
             take();

@@ -1,7 +1,7 @@
 /**
  * The key directory of both release builds against a `Map`, through the handle that the host uses: puts and deletes of
- * thousands of keys in two segments that are mapped and unmapped, in runs of any length, through growths into ranges that
- * are enlarged where the core asks for it. Some keys have one hash: they were found among 200,000 by their hints.
+ * thousands of keys in two segments that are mapped and unmapped, in runs of any length, through growths into ranges
+ * that are enlarged where the core asks for it. Some keys have one hash: they were found among 200,000 by their hints.
  *
  * Both builds must end with the same table, byte by byte.
  */
@@ -179,12 +179,13 @@ class Model {
   compare(bench: Bench, keys: Iterable<number>): void {
     for (const key of keys) {
       const value = bench.get(keyOf(key));
-      if (value !== this.live.get(key)?.value) throw new Error(`key ${key} has ${value}, not ${this.live.get(key)?.value}`);
+      const expected = this.live.get(key)?.value;
+      if (value !== expected) throw new Error(`key ${key} has ${value}, not ${expected}`);
     }
     expect(bench.dir.count).toBe(this.live.size);
     const written = [...this.live.values()];
-    const places = [...bench.dir.entries()].map(({ segment, offset, stride }) => `${segment} ${offset} ${stride}`);
-    expect(places.sort()).toEqual(written.map(({ segment, offset, stride }) => `${segment} ${offset} ${stride}`).sort());
+    const place = ({ segment, offset, stride }: Omit<Written, 'value'>): string => `${segment} ${offset} ${stride}`;
+    expect([...bench.dir.entries()].map(place).sort()).toEqual(written.map(place).sort());
     for (const number of [0, 1]) {
       const here = written.filter(({ segment }) => segment === number);
       expect(bench.dir.liveRecords(number)).toBe(here.length);
@@ -239,7 +240,8 @@ describe('a key directory', () => {
   it('is a map for a few keys of equal hashes, shrunk to what fails', () => {
     const few = [...colliding.slice(0, 6), 1, 2];
     const operation = fc.record({
-      key: fc.constantFrom(...few), isPut: fc.boolean(), segment: fc.integer({ min: 0, max: 1 }), unmounted: fc.boolean(),
+      key: fc.constantFrom(...few), isPut: fc.boolean(), segment: fc.integer({ min: 0, max: 1 }),
+      unmounted: fc.boolean(),
     });
     fc.assert(fc.property(fc.array(operation, { maxLength: 30 }), (operations) => {
       for (const bench of benches) {
