@@ -8,6 +8,7 @@ import { Frame, KEY_OFFSET, Status } from '../generated/abi.ts';
 import { realStorage } from '../io/real-storage.ts';
 import type { PoolCounters } from '../log/pool.ts';
 import type { RecordRef } from '../log/record.ts';
+import type { Segment } from '../log/segment.ts';
 import { statusName } from '../log/segments.ts';
 import type { CompiledCodec } from './codec.ts';
 import { writeKey } from './keys.ts';
@@ -49,6 +50,8 @@ export abstract class ReadableStore<K extends Key, V> {
   private readonly memory: Buffer;
   private readonly asText: boolean;
   private readonly loader: TableLoader;
+  /** Writer: LSN from which the table may lack what was committed; 0 where it lacks nothing. */
+  protected missingFrom = 0;
   private keyBytes = 0;
   private isClosed = false;
 
@@ -82,12 +85,21 @@ export abstract class ReadableStore<K extends Key, V> {
   protected ready(): void {
     if (this.isClosed) throw this.closedError();
     if (this.source.reader !== undefined) this.loader.catchUp();
+    if (this.missingFrom !== 0) this.takeMissing();
     if (this.table.expiry.size > 0) this.table.expire(this.now());
   }
 
   /** Whether `ready` has something to do. */
   private get unready(): boolean {
-    return this.isClosed || this.source.reader !== undefined || this.table.expiry.size > 0;
+    return this.isClosed || this.source.reader !== undefined || this.table.expiry.size > 0 || this.missingFrom !== 0;
+  }
+
+  /** Takes into the table what was committed and could not be taken in then. */
+  protected takeMissing(): void {
+    for (const { segment, offset, end } of this.source.runs(this.missingFrom, this.source.lastLsn)) {
+      this.table.apply(segment, offset, end);
+    }
+    this.missingFrom = 0;
   }
 
   protected closedError(): VarveError {
@@ -118,12 +130,17 @@ export abstract class ReadableStore<K extends Key, V> {
     throw this.damaged(status);
   }
 
+  /** The LSN that stands in a frame of a mapped segment. */
+  protected lsnAt(segment: Segment, offset: number): number {
+    const low = this.source.context.core.memory.unsigned[(segment.view!.base + offset + Frame.lsn) / 4]!;
+    return segment.baseLsn + ((low - segment.baseLsn) >>> 0);
+  }
+
   /** The error for a record that is not what the table says. */
   private damaged(status: number): VarveError {
     const { segment: number, offset } = this.table.dir;
     const segment = this.table.segmentOf(number)!;
-    const low = this.source.context.core.memory.unsigned[(segment.view!.base + offset + Frame.lsn) / 4]!;
-    const lsn = segment.baseLsn + ((low - segment.baseLsn) >>> 0);
+    const lsn = this.lsnAt(segment, offset);
     return new VarveError('ERR_VARVE_CORRUPT',
       `the record of this key is damaged (${statusName(status)}) at offset ${offset} of ${segment.path}; other keys are `
       + 'not touched by it: put the key anew, or restore a copy',
