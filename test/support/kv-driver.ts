@@ -5,8 +5,8 @@
 import { STAGE_BYTES } from '../../host/generated/abi.ts';
 import { VarveError } from '../../host/errors/varve-error.ts';
 import type { CompactionReport } from '../../host/key-value/compaction.ts';
-import { KeyValueStore } from '../../host/key-value/key-value-store.ts';
-import type { Key, KeyValueOperation, KeyValueOptions } from '../../host/key-value/types.ts';
+import { KeyValueStore, type KeyValueBatchResult as BatchResult } from '../../host/key-value/key-value-store.ts';
+import type { Key, KeyValueOperation, KeyValueOptions, PutManyOptions } from '../../host/key-value/types.ts';
 import { compareKey, compareWhole } from './kv-judge.ts';
 import { type Change, KeyValueModel, type State, isLive } from './kv-model.ts';
 import { type Condition, type Expiry, KEYS, type Operation, PREFIXES, nameOf } from './kv-operations.ts';
@@ -67,6 +67,8 @@ export class KeyValueDriver {
 
   /** What promises were rejected with. */
   protected readonly errors: unknown[] = [];
+  /** Resolves when a store that is being closed is. */
+  protected closing: Promise<unknown> = Promise.resolve();
   /** Told that what was committed up to here is durable. */
   protected durable(_lsn: number): void {}
 
@@ -214,8 +216,8 @@ export class KeyValueDriver {
       units.at(-1)!.push([nameOf(key), { value, expiresAt }]);
       bytes += value.length;
     }
-    const result = this.write(units, () => this.store.putMany(entries as Iterable<readonly [Buffer, Buffer]>,
-      { ...options, ...durable ? { durable } : {} }));
+    const result: number | Promise<number> = this.write(units, () => this.store.putMany(entries as Iterable<readonly [Buffer, Buffer]>,
+      { ...options, durable } as PutManyOptions & { readonly durable: true }));
     this.expectSame(result, entries.length, 'the count of putMany');
   }
 
@@ -232,9 +234,9 @@ export class KeyValueDriver {
       changes.push([nameOf(key), { value, expiresAt }]);
       return { type: 'put', key, value, ...options };
     });
-    const result = this.write([changes], () => this.store.batch(operations, durable ? { durable } : {}));
+    const result: BatchResult | Promise<BatchResult> = this.write([changes], () => this.store.batch(operations, { durable } as { durable: true }));
     const lsn = this.model.committedLsn;
-    const check = ({ firstLsn, lastLsn }: { firstLsn: number; lastLsn: number }): void => {
+    const check = ({ firstLsn, lastLsn }: BatchResult): void => {
       this.requireSame(firstLsn, lsn - items.length + 1, 'the first LSN of a batch');
       this.requireSame(lastLsn, lsn, 'the last LSN of a batch');
     };
@@ -371,6 +373,7 @@ export class KeyValueDriver {
     else {
       let closed = false;
       const closing = store.close().finally(() => { closed = true; });
+      this.closing = closing.catch(() => undefined);
       while (!await Promise.race([closing.then(() => true), turns(1).then(() => closed)])) this.options.completeSyncs?.();
       await closing;
     }
