@@ -86,11 +86,22 @@ export class KeyValueDriver {
   protected write<T>(units: readonly (readonly Change[] | 'clear')[], run: () => T): T {
     const { model, store } = this;
     model.begin(store.lastLsn, units);
-    const result = run();
+    let result: T;
+    try {
+      result = run();
+    } catch (error) {
+      this.noteFailed();
+      throw error;
+    }
     const before = model.committedLsn;
     model.settle(store.lastLsn);
     if (units.length > 0 && model.committedLsn === before) throw new Error('nothing was written');
     return result;
+  }
+
+  /** Takes down what a call that failed has written, before anything else is; of a store that is no more, nobody knows. */
+  protected noteFailed(): void {
+    this.model.settle(this.store.lastLsn);
   }
 
   protected value(size: number): Buffer {

@@ -213,6 +213,14 @@ export class KeyValueWorkload extends KeyValueDriver {
     this.reader = undefined;
   }
 
+  protected override noteFailed(): void {
+    try {
+      if (!this.store.poisoned) super.noteFailed();
+    } catch {
+      // What is there is judged after the restart.
+    }
+  }
+
   private forgetIterations(): void {
     this.iterations = [];
   }
@@ -239,8 +247,15 @@ export class KeyValueWorkload extends KeyValueDriver {
     this.current = undefined;
     this.forgetIterations();
     await this.endPending();
-    const isEvicted = this.random.chance(0.5) && this.disk.evictFailedPages() > 0;
+    const isEvicted = this.random.chance(0.5) && this.evict();
     await this.restart(isEvicted ? this.durableLsn : committedLsn);
+  }
+
+  /** Drops what failed syncs have left. A reader has seen it, and is not told. */
+  private evict(): boolean {
+    if (this.disk.evictFailedPages() === 0) return false;
+    this.closeReader();
+    return true;
   }
 
   private async afterKill(): Promise<void> {
@@ -284,7 +299,7 @@ export class KeyValueWorkload extends KeyValueDriver {
 
   /** Opens the store until it can be opened, judges it, and goes on with what is there. */
   private async restart(least: number): Promise<void> {
-    const { random, disk, tally } = this;
+    const { random, tally } = this;
     let floor = least;
     for (;;) {
       if (this.setup.faults === true && random.chance(0.3)) this.planFault(60);
@@ -298,7 +313,7 @@ export class KeyValueWorkload extends KeyValueDriver {
         if (this.ended() === 'kill') await this.bury();
         else if (!this.faulted || !isTyped(error)) throw error;
         tally.count('openings that failed');
-        if (random.chance(0.5) && disk.evictFailedPages() > 0) floor = Math.min(floor, this.durableLsn);
+        if (random.chance(0.5) && this.evict()) floor = Math.min(floor, this.durableLsn);
       }
     }
     this.faulted = false;
