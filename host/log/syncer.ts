@@ -32,16 +32,30 @@ export class Syncer {
 
   /** Resolves with the durable LSN once all that is committed now is durable. */
   async sync(): Promise<number> {
-    if (this.running === undefined) {
+    if (this.last === undefined) {
       if (!this.owner.isDurable()) await this.start();
     } else {
       // What runs may have been submitted before the caller's last append: the next one covers it.
-      // Where it fails, nobody tries again: the next sync would succeed without the pages that this one has lost.
-      this.waiting ??= this.running.finally(() => { this.waiting = undefined; })
-        .then(() => (this.owner.isDurable() ? undefined : this.start()));
+      this.waiting ??= this.startAfter(this.running!);
       await this.waiting;
     }
     return this.owner.durableLsn();
+  }
+
+  /**
+   * Starts the next sync when the one under way has succeeded. Where it fails, nobody tries again: the next sync would
+   * succeed without the pages that this one has lost. For the same reason nobody else may start one in between.
+   */
+  private startAfter(running: Promise<void>): Promise<void> {
+    return running.then(
+      () => {
+        this.waiting = undefined;
+        return this.owner.isDurable() ? undefined : this.start();
+      },
+      (error: unknown) => {
+        this.waiting = undefined;
+        throw error;
+      });
   }
 
   private get last(): Promise<void> | undefined { return this.waiting ?? this.running; }

@@ -2,10 +2,11 @@
  * A key-value store beside its model: runs operations on both and compares what they give. Iterations that were begun
  * go on while other operations run, and must deliver what there was when they began, less what has expired since.
  */
+import { STAGE_BYTES } from '../../host/generated/abi.ts';
 import { VarveError } from '../../host/errors/varve-error.ts';
 import type { CompactionReport } from '../../host/key-value/compaction.ts';
-import { KeyValueStore } from '../../host/key-value/key-value-store.ts';
-import type { Key, KeyValueOperation, KeyValueOptions } from '../../host/key-value/types.ts';
+import { KeyValueStore, type KeyValueBatchResult as BatchResult } from '../../host/key-value/key-value-store.ts';
+import type { Key, KeyValueOperation, KeyValueOptions, PutManyOptions } from '../../host/key-value/types.ts';
 import { compareKey, compareWhole } from './kv-judge.ts';
 import { type Change, KeyValueModel, type State, isLive } from './kv-model.ts';
 import { type Condition, type Expiry, KEYS, type Operation, PREFIXES, nameOf } from './kv-operations.ts';
@@ -66,6 +67,8 @@ export class KeyValueDriver {
 
   /** What promises were rejected with. */
   protected readonly errors: unknown[] = [];
+  /** Resolves when a store that is being closed is. */
+  protected closing: Promise<unknown> = Promise.resolve();
   /** Told that what was committed up to here is durable. */
   protected durable(_lsn: number): void {}
 
@@ -83,11 +86,22 @@ export class KeyValueDriver {
   protected write<T>(units: readonly (readonly Change[] | 'clear')[], run: () => T): T {
     const { model, store } = this;
     model.begin(store.lastLsn, units);
-    const result = run();
+    let result: T;
+    try {
+      result = run();
+    } catch (error) {
+      this.noteFailed();
+      throw error;
+    }
     const before = model.committedLsn;
     model.settle(store.lastLsn);
     if (units.length > 0 && model.committedLsn === before) throw new Error('nothing was written');
     return result;
+  }
+
+  /** Takes down what a call that failed has written, before anything else is; of a store that is no more, nobody knows. */
+  protected noteFailed(): void {
+    this.model.settle(this.store.lastLsn);
   }
 
   protected value(size: number): Buffer {
@@ -203,16 +217,18 @@ export class KeyValueDriver {
     const entries = items.map(([key, size]) => [KEYS[key]!, this.value(size)] as const);
     const units: Change[][] = [];
     let bytes = RUN_BYTES;
+    // Runs that the stage has no room for are shorter, because of long keys.
+    const isWide = entries.reduce((sum, [key, value]) => sum + 48 + nameOf(key).length + value.length, 0) > STAGE_BYTES;
     for (const [key, value] of entries) {
-      if (bytes >= RUN_BYTES || units.at(-1)!.length === RUN_RECORDS) {
+      if (isWide || bytes >= RUN_BYTES || units.at(-1)!.length === RUN_RECORDS) {
         units.push([]);
         bytes = 0;
       }
       units.at(-1)!.push([nameOf(key), { value, expiresAt }]);
       bytes += value.length;
     }
-    const result = this.write(units, () => this.store.putMany(entries as Iterable<readonly [Buffer, Buffer]>,
-      { ...options, ...durable ? { durable } : {} }));
+    const result: number | Promise<number> = this.write(units, () => this.store.putMany(entries as Iterable<readonly [Buffer, Buffer]>,
+      { ...options, durable } as PutManyOptions & { readonly durable: true }));
     this.expectSame(result, entries.length, 'the count of putMany');
   }
 
@@ -229,9 +245,9 @@ export class KeyValueDriver {
       changes.push([nameOf(key), { value, expiresAt }]);
       return { type: 'put', key, value, ...options };
     });
-    const result = this.write([changes], () => this.store.batch(operations, durable ? { durable } : {}));
+    const result: BatchResult | Promise<BatchResult> = this.write([changes], () => this.store.batch(operations, { durable } as { durable: true }));
     const lsn = this.model.committedLsn;
-    const check = ({ firstLsn, lastLsn }: { firstLsn: number; lastLsn: number }): void => {
+    const check = ({ firstLsn, lastLsn }: BatchResult): void => {
       this.requireSame(firstLsn, lsn - items.length + 1, 'the first LSN of a batch');
       this.requireSame(lastLsn, lsn, 'the last LSN of a batch');
     };
@@ -368,6 +384,7 @@ export class KeyValueDriver {
     else {
       let closed = false;
       const closing = store.close().finally(() => { closed = true; });
+      this.closing = closing.catch(() => undefined);
       while (!await Promise.race([closing.then(() => true), turns(1).then(() => closed)])) this.options.completeSyncs?.();
       await closing;
     }

@@ -29,14 +29,14 @@ export class SlowIteration {
     for (let taken = 0; taken < count && !this.done; taken++) {
       const next = this.iterator.next();
       if (next.done === true) this.end(now);
-      else this.judge(next.value, now);
+      else this.judge(next.value);
     }
   }
 
-  private judge(item: unknown, now: number): void {
+  private judge(item: unknown): void {
     const [name, value] = this.over === 'keys' ? [nameOf(item as Buffer), undefined]
       : this.over === 'entries' ? [nameOf((item as Buffer[])[0]!), (item as Buffer[])[1]!]
-        : [this.keyOf(item as Buffer, now), item as Buffer];
+        : [this.keyOf(item as Buffer), item as Buffer];
     const entry = this.left.get(name);
     if (entry === undefined) throw new Error(`an iteration delivers ${shown(name)}, which was not there, or twice`);
     if (value !== undefined && !entry.value.equals(value)) {
@@ -45,11 +45,11 @@ export class SlowIteration {
     this.left.delete(name);
   }
 
-  /** The key of a value that is still to come; one that must come before one that may. */
-  private keyOf(value: Buffer, now: number): string {
+  /** The key of a value that is still to come; where several have it, of the one that stays longest. */
+  private keyOf(value: Buffer): string {
+    const lasting = ({ expiresAt }: Entry): number => (expiresAt === 0 ? Infinity : expiresAt);
     const same = [...this.left].filter(([, entry]) => entry.value.equals(value));
-    const found = same.find(([, entry]) => isLive(entry, now)) ?? same[0];
-    if (found !== undefined) return found[0];
+    if (same.length > 0) return same.reduce((a, b) => (lasting(a[1]) >= lasting(b[1]) ? a : b))[0];
     throw new Error(`an iteration over values delivers ${shown(value.toString('latin1'))}, which was not there`);
   }
 
