@@ -27,6 +27,8 @@ export interface CompiledCodec<V> {
 }
 
 const BUFFER_BYTES = 16384;
+/** Most bytes of UTF-8 for one unit of a text. */
+const UTF8_BYTES_MAX = 3;
 
 function compiled<V>(
   encode: (value: V) => Uint8Array | string, decode: (bytes: Buffer) => V,
@@ -42,7 +44,7 @@ function within<V>(decode: (bytes: Buffer) => V): (buffer: Buffer, from: number,
 
 function binary(): CompiledCodec<Uint8Array> {
   const encode = (value: Uint8Array): Uint8Array => {
-    if (value instanceof Uint8Array) return value;
+    if (value instanceof Uint8Array) return bounded(value);
     throw wrongType('value', 'a Uint8Array', value);
   };
   const decode = (bytes: Buffer): Buffer => bytes;
@@ -51,7 +53,7 @@ function binary(): CompiledCodec<Uint8Array> {
 
 function utf8(): CompiledCodec<string> {
   const encode = (value: string): string => {
-    if (typeof value === 'string') return value;
+    if (typeof value === 'string') return bounded(value);
     throw wrongType('value', 'a string', value);
   };
   return compiled(encode, (bytes) => bytes.utf8Slice(0, bytes.length),
@@ -69,7 +71,7 @@ function json(): CompiledCodec<unknown> {
       throw Object.assign(wrongType('value', 'a value that JSON can hold', value), { cause: error });
     }
     if (text === undefined) throw wrongType('value', 'a value that JSON can hold', value);
-    return text;
+    return bounded(text);
   };
   const parse = (text: string): unknown => {
     try {
@@ -96,14 +98,14 @@ function msgpack(codec: MsgpackCodec): CompiledCodec<unknown> {
       throw badValue('msgpack', 'MessagePack', error);
     }
   };
-  return compiled((value) => codec.encodeShared(value), decode, within(decode), true, true);
+  return compiled((value) => bounded(codec.encodeShared(value)), decode, within(decode), true, true);
 }
 
 function own<V>(codec: Codec<V>): CompiledCodec<V> {
   const { encode, decode } = codec;
   return compiled<V>((value) => {
     const bytes = encode.call(codec, value);
-    if (typeof bytes === 'string' || bytes instanceof Uint8Array) return bytes;
+    if (typeof bytes === 'string' || bytes instanceof Uint8Array) return bounded(bytes);
     throw wrongType('the result of values.encode', 'a Uint8Array or a string', bytes);
   }, (bytes) => decode.call(codec, bytes), within((bytes) => decode.call(codec, bytes)), false, false);
 }
@@ -128,7 +130,7 @@ class BufferEncoder<V> {
       let buffer = before;
       let written = this.attempt(value, buffer);
       while (written < 0) {
-        if (buffer.length >= VALUE_BYTES_MAX) throw tooLarge();
+        if (buffer.length >= VALUE_BYTES_MAX) throw tooLarge(`above the limit of ${VALUE_BYTES_MAX} bytes`);
         buffer = Buffer.allocUnsafeSlow(Math.min(buffer.length * 2, VALUE_BYTES_MAX));
         written = this.attempt(value, buffer);
       }
@@ -156,9 +158,22 @@ class BufferEncoder<V> {
   }
 }
 
-function tooLarge(): VarveError {
-  return new VarveError('ERR_VARVE_RECORD_TOO_LARGE', `the value is above the limit of ${VALUE_BYTES_MAX} bytes`,
-    { what: 'value', limit: VALUE_BYTES_MAX });
+/** Refuses what compaction could not copy, having no room for version and expiry any more. */
+function bounded<B extends Uint8Array | string>(bytes: B): B {
+  // No text of fewer units has more bytes than the limit.
+  if (bytes.length > VALUE_BYTES_MAX / UTF8_BYTES_MAX) requireRoom(bytes);
+  return bytes;
+}
+
+function requireRoom(bytes: Uint8Array | string): void {
+  const length = typeof bytes === 'string' ? Buffer.byteLength(bytes) : bytes.length;
+  if (length <= VALUE_BYTES_MAX) return;
+  throw tooLarge(`of ${length} bytes, above the limit of ${VALUE_BYTES_MAX} bytes`, { bytes: length });
+}
+
+function tooLarge(what: string, details: { readonly bytes?: number } = {}): VarveError {
+  return new VarveError('ERR_VARVE_RECORD_TOO_LARGE', `the value is ${what}`,
+    { what: 'value', ...details, limit: VALUE_BYTES_MAX });
 }
 
 function bufferNative<V>(codec: BufferCodec<V>): CompiledCodec<V> {
