@@ -76,7 +76,7 @@ export class Snapshot<T> implements IterableIterator<T, undefined> {
 
   next(): IteratorResult<T, undefined> {
     while (this.next_ === this.items.length) {
-      if (this.done || !this.load()) return this.return();
+      if (this.done || !this.loadOrEnd()) return this.return();
     }
     return { done: false, value: this.items[this.next_++]! };
   }
@@ -90,6 +90,16 @@ export class Snapshot<T> implements IterableIterator<T, undefined> {
     this.items = [];
     this.next_ = 0;
     return { done: true, value: undefined };
+  }
+
+  /** The same as `load`; what fails is over, and keeps nothing from compaction: a loop would not call `return`. */
+  private loadOrEnd(): boolean {
+    try {
+      return this.load();
+    } catch (error) {
+      this.return();
+      throw error;
+    }
   }
 
   /** Takes the next run; false at the end. */
