@@ -1,6 +1,6 @@
 /**
- * What each call of a KeyValueStore gives, and what it refuses: wrong arguments, in a store that is closed, that can only
- * be read, that is poisoned, or that another one has open.
+ * What each call of a KeyValueStore gives, and what it refuses: wrong arguments, and calls in a store that is closed, that
+ * can only be read, or that another one has open.
  */
 import { describe, expect, it } from 'vitest';
 import { KeyValueStore, RecordLog } from '../../host/index.ts';
@@ -61,7 +61,20 @@ describe('put, get, has, delete', () => {
     failure('ERR_VARVE_RECORD_TOO_LARGE', () => store.get('x'.repeat(65537)));
     const { lastLsn } = store;
     failure('ERR_VARVE_RECORD_TOO_LARGE', () => store.put('large', Buffer.alloc((64 << 20) - 15)));
+    failure('ERR_VARVE_RECORD_TOO_LARGE', () => store.batch([{ type: 'put', key: 'large', value: Buffer.alloc(64 << 20) }]));
     expect([store.lastLsn, store.has('large')]).toEqual([lastLsn, false]);
+  });
+
+  it('take values of 64 MiB less 16 bytes, which compaction can move', async () => {
+    const store = place().open();
+    const value = Buffer.alloc((64 << 20) - 16, 3);
+    store.put('largest', value);
+    store.put('dead', Buffer.alloc(1));
+    store.put('dead', Buffer.alloc(2));
+    await store.compact();
+    expect(place().segments()).not.toContain('00000000000000000001.seg');
+    expect(Buffer.compare(store.get('largest')!, value)).toBe(0);
+    expect(store.versionOf('largest')).toBe(1);
   });
 
   it('getView gives bytes that outlive the next put, compaction and close', async () => {

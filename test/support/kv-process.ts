@@ -6,7 +6,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect } from 'vitest';
-import { Core } from '../../host/core/core.ts';
+import type { Core } from '../../host/core/core.ts';
 import type { ErrorCode } from '../../host/errors/codes.ts';
 import { STATIC_END } from '../../host/generated/abi.ts';
 import { KeyValueStore } from '../../host/key-value/key-value-store.ts';
