@@ -6,7 +6,7 @@ import { SCRATCH_OFFSET } from './abi/memory';
 import { crcInit } from './crc/crc32c';
 
 export { crc32c } from './crc/crc32c';
-export { keydirApply, keydirApplyHints, keydirExpire, keydirHints, keydirPurge } from './keydir/apply';
+export { keydirApply, keydirApplyDamaged, keydirApplyHints, keydirExpire, keydirHints, keydirPurge } from './keydir/apply';
 export { keydirGet } from './keydir/find';
 export { keydirReset } from './keydir/table';
 export { keydirCopy, keydirMoved, keydirWalk } from './keydir/walk';

@@ -34,11 +34,30 @@ function forget(dir: Keydir, entry: KeydirEntry): void {
   result.oldOffset = entry.place << 3;
 }
 
+/**
+ * Finds the entry that a frame takes the place of, as `find` does. A hint may give the hash of a frame whose key is
+ * damaged now: it is taken for that of the key that has the same hash, which must not stay what it was before.
+ */
+function findFor(dir: Keydir, hash: u32, at: usize, keyBytes: u32, number: u32): i32 {
+  const found = find(dir, hash, at + FRAME_HEADER_BYTES, keyBytes);
+  if (found != Status.Absent) return found;
+  // Entries of one hash stand before the slot where the next one would be inserted.
+  const slot = resultOf().slot;
+  if (slot == 0) return found;
+  const entry = entryAt(dir, slot - 1);
+  if (entry.place == 0 || entry.hash != hash) return found;
+  const view = changetype<SegmentView>(segmentAt(dir, number).view);
+  const room = view.dataEnd - <u32>(at - <usize>view.base);
+  if (checkFrame(at, room, changetype<Frame>(at).lsn, view.salt) == Status.Ok) return found;
+  resultOf().slot = slot - 1;
+  return <i32>slot - 1;
+}
+
 /** Takes one put in. Where the frame of the old record is damaged, it counts as the key's: its hash is the same. */
 function put(dir: Keydir, hash: u32, at: usize, keyBytes: u32, place: u32, size: u32, number: u32): Status {
   // A key that is known needs no room.
   const ready = prepare(dir);
-  const slot = find(dir, hash, at + FRAME_HEADER_BYTES, keyBytes);
+  const slot = findFor(dir, hash, at, keyBytes, number);
   if (slot == Status.Unmapped) return Status.Unmapped;
   if (slot == Status.Absent) {
     if (ready != Status.Ok) return ready;
@@ -58,8 +77,8 @@ function put(dir: Keydir, hash: u32, at: usize, keyBytes: u32, place: u32, size:
 }
 
 /** Takes one tombstone in. */
-function remove(dir: Keydir, hash: u32, at: usize, keyBytes: u32): Status {
-  const slot = find(dir, hash, at + FRAME_HEADER_BYTES, keyBytes);
+function remove(dir: Keydir, hash: u32, at: usize, keyBytes: u32, number: u32): Status {
+  const slot = findFor(dir, hash, at, keyBytes, number);
   if (slot == Status.Absent) return Status.Ok;
   if (slot == Status.Unmapped) return Status.Unmapped;
   const known = resultOf().slot;
@@ -137,7 +156,7 @@ export function keydirApply(dir: Keydir, number: u32, offset: u32, end: u32, ord
       const word = sizeWord(at);
       status = put(dir, hashOfFrame(dir, at, info), at, keyBytes, offset >> 3, word, number);
       expires = word >> KEYDIR_FLAGS_SHIFT != 0;
-    } else if (kind == Kind.Delete) status = remove(dir, hashOfFrame(dir, at, info), at, keyBytes);
+    } else if (kind == Kind.Delete) status = remove(dir, hashOfFrame(dir, at, info), at, keyBytes, number);
     else if (kind == Kind.Clear) status = Status.Clear;
     if (status != Status.Ok) break;
     records++;
@@ -160,6 +179,21 @@ function agrees(at: usize, hint: HintEntry): bool {
   const frame = changetype<Frame>(at);
   const stride = (hint.size & KEYDIR_STRIDE_MASK) << 3;
   return frame.info == hint.info && frameStride(frame.size) == stride && isPut(at) && sizeWord(at) == hint.size;
+}
+
+/**
+ * Takes in a damaged frame whose place is known, whatever it was: the key that it names now leads to it, so that its gets
+ * tell of the damage instead of giving what was there before.
+ *
+ * @param stride from the beginning of the frame to that of the next one
+ * @returns `Ok`; `BadSize` where no key lies in it; `Unmapped` (`segment`) or `Full`, and then nothing was taken
+ */
+export function keydirApplyDamaged(dir: Keydir, number: u32, offset: u32, stride: u32): Status {
+  const at = <usize>changetype<SegmentView>(segmentAt(dir, number).view).base + offset;
+  const info = changetype<Frame>(at).info;
+  const keyBytes = info & INFO_KEY_MASK;
+  if (keyBytes == 0 || FRAME_HEADER_BYTES + keyBytes > stride) return Status.BadSize;
+  return put(dir, hashOfFrame(dir, at, info), at, keyBytes, offset >> 3, stride >> 3, number);
 }
 
 /**
@@ -197,7 +231,7 @@ export function keydirApplyHints(dir: Keydir, number: u32, at: usize, count: u32
       break;
     }
     if (kind == Kind.Clear) status = Status.Clear;
-    else if (kind == Kind.Delete) status = remove(dir, hint.hash, frameAt, keyBytes);
+    else if (kind == Kind.Delete) status = remove(dir, hint.hash, frameAt, keyBytes, number);
     else status = put(dir, hint.hash, frameAt, keyBytes, hint.place, hint.size, number);
     if (status != Status.Ok) {
       result.offset = offset;
@@ -252,7 +286,8 @@ export function keydirHints(dir: Keydir, number: u32, offset: u32, end: u32): u3
 
 /**
  * Removes the entry that points at a record that expires at `expiresAt`, if there is one. The number of a segment is given
- * anew: where the record was there may be another one by now, the midst of one, or nothing.
+ * anew: where the record was there may be another one by now, the midst of one, or nothing. A damaged one stays, so
+ * that gets tell of it: nobody knows when it was to expire.
  *
  * @returns 1 where there was one, 0 where not or where the frame is damaged and so cannot be told, or `Unmapped`
  */
@@ -266,6 +301,7 @@ export function keydirExpire(dir: Keydir, number: u32, offset: u32, expiresAt: f
   if (slot < 0) return 0;
   describe(view, at);
   if (resultOf().expiresAt != expiresAt) return 0;
+  if (checkFrame(at, view.dataEnd - offset, changetype<Frame>(at).lsn, view.salt) != Status.Ok) return 0;
   forget(dir, entryAt(dir, slot));
   removeAt(dir, slot);
   return 1;

@@ -20,6 +20,7 @@ export interface CoreExports {
   keydirApply(dir: number, segment: number, offset: number, end: number, ordinal: number, check: number): number;
   keydirApplyHints(dir: number, segment: number, at: number, count: number): number;
   keydirHints(dir: number, segment: number, offset: number, end: number): number;
+  keydirApplyDamaged(dir: number, segment: number, offset: number, stride: number): number;
   keydirExpire(dir: number, segment: number, offset: number, expiresAt: number): number;
   keydirPurge(dir: number): number;
   keydirWalk(

@@ -167,6 +167,11 @@ export class Keydir {
     return this.exports.keydirApply(this.at, segment, offset, end, ordinal, check ? 1 : 0);
   }
 
+  /** Takes in a damaged frame of this stride; a `Status`. */
+  applyDamaged(segment: number, offset: number, stride: number): number {
+    return this.exports.keydirApplyDamaged(this.at, segment, offset, stride);
+  }
+
   /** Takes the entries of a hint file in that stand at an address; a `Status`. */
   applyHints(segment: number, at: number, count: number): number {
     return this.exports.keydirApplyHints(this.at, segment, at, count);

@@ -8,7 +8,7 @@ import { Frame, KEY_OFFSET, Status } from '../generated/abi.ts';
 import { realStorage } from '../io/real-storage.ts';
 import type { PoolCounters } from '../log/pool.ts';
 import type { RecordRef } from '../log/record.ts';
-import { statusName } from '../log/segments.ts';
+import { lsnAt, statusName } from '../log/segments.ts';
 import type { CompiledCodec } from './codec.ts';
 import { writeKey } from './keys.ts';
 import { TableLoader, type KeyValueRecovery } from './load.ts';
@@ -122,8 +122,7 @@ export abstract class ReadableStore<K extends Key, V> {
   private damaged(status: number): VarveError {
     const { segment: number, offset } = this.table.dir;
     const segment = this.table.segmentOf(number)!;
-    const low = this.source.context.core.memory.unsigned[(segment.view!.base + offset + Frame.lsn) / 4]!;
-    const lsn = segment.baseLsn + ((low - segment.baseLsn) >>> 0);
+    const lsn = lsnAt(segment, offset);
     return new VarveError('ERR_VARVE_CORRUPT',
       `the record of this key is damaged (${statusName(status)}) at offset ${offset} of ${segment.path}; other keys are `
       + 'not touched by it: put the key anew, or restore a copy',

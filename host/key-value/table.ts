@@ -8,8 +8,8 @@ import { Keydir } from '../core/keydir.ts';
 import { RANGE_ALIGNMENT, rangeBytes } from '../core/memory.ts';
 import { VarveError } from '../errors/varve-error.ts';
 import {
-  FRAME_HEADER_BYTES, KEYDIR_ENTRY_BYTES, KEYDIR_HINT_BYTES, KEYDIR_SEGMENTS_MAX, KEYDIR_SEGMENT_BYTES, KEYDIR_SPARE,
-  Status,
+  FRAME_HEADER_BYTES, Frame, INFO_KIND_SHIFT, KEYDIR_ENTRY_BYTES, KEYDIR_HINT_BYTES, KEYDIR_SEGMENTS_MAX,
+  KEYDIR_SEGMENT_BYTES, KEYDIR_SPARE, Kind, Status,
 } from '../generated/abi.ts';
 import type { SegmentPool } from '../log/pool.ts';
 import type { LogContext, Segment } from '../log/segment.ts';
@@ -260,12 +260,24 @@ export class KeyTable {
     this.damaged({ path: segment.path, segment: segment.baseLsn, offset, lsn: segment.baseLsn + ordinal });
     const next = ordinal + 1 < view.records ? view.locate(ordinal + 1) : end;
     if (next <= offset) return end;
+    if (this.looksLikeClear(segment, offset)) {
+      this.clear();
+      return next;
+    }
     const number = this.numberOf(segment);
     for (;;) {
-      const status = dir.apply(number, offset, next, 0, false);
+      const status = dir.applyDamaged(number, offset, next - offset);
       if (status !== Status.Unmapped && status !== Status.Full) return next;
       this.serve(status, number);
     }
+  }
+
+  /** Whether all of a damaged frame that can tell says that everything before it is gone: it must not come back. */
+  private looksLikeClear(segment: Segment, offset: number): boolean {
+    const word = (segment.view!.base + offset) / 4;
+    const { unsigned } = this.log.context.core.memory;
+    return unsigned[word + Frame.size / 4] === FRAME_HEADER_BYTES
+      && unsigned[word + Frame.info / 4] === Kind.Clear << INFO_KIND_SHIFT >>> 0;
   }
 
   /** Takes frames in one by one, and tells the snapshots what they replaced. */

@@ -24,6 +24,18 @@ export function corruptFrame(segment: Segment, offset: number, lsn: number, stat
     { path: segment.path, segment: segment.baseLsn, offset, lsn, status: statusName(status) });
 }
 
+/** The LSN of the record at an offset of a mapped segment, by the segment's index: the frame itself may be damaged. */
+export function lsnAt({ baseLsn, view }: Segment, offset: number): number {
+  let low = 0;
+  let high = view!.records - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1;
+    if (view!.locate(middle) <= offset) low = middle;
+    else high = middle - 1;
+  }
+  return baseLsn + low;
+}
+
 export class SegmentSet {
   /** Ascending by base LSN, each following on the one before. */
   readonly list: Segment[];
