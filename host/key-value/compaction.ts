@@ -253,11 +253,8 @@ export class Compactor {
   /** Passes over a damaged record that nothing points at; a live one must not be dropped. */
   private passOver(segment: Segment, at: { offset: number; ordinal: number }, end: number, status: number) {
     const { table } = this;
-    const number = table.numberOf(segment);
-    for (const entry of table.dir.entries()) {
-      if (entry.segment === number && entry.offset === at.offset) {
-        throw corruptFrame(segment, at.offset, segment.baseLsn + at.ordinal, status);
-      }
+    if (table.pointsAt(segment, at.offset)) {
+      throw corruptFrame(segment, at.offset, segment.baseLsn + at.ordinal, status);
     }
     const view = segment.view!;
     const next = at.ordinal + 1 < view.records ? view.locate(at.ordinal + 1) : end;

@@ -130,7 +130,8 @@ export class Snapshot<T> implements IterableIterator<T, undefined> {
     const status = dir.walk(number, from, end, this.ordinal, RUN_BYTES, prefixBytes);
     const { listed, records, offset } = dir;
     if (status !== Status.Ok && records === 0) {
-      throw corruptFrame(segment, from, segment.baseLsn + this.ordinal, status);
+      this.passOver(segment, end, status);
+      return;
     }
     const { replaced } = this.state;
     const chosen: number[] = [];
@@ -145,6 +146,18 @@ export class Snapshot<T> implements IterableIterator<T, undefined> {
     if (chosen.length > 0) this.take(copyRun(core.memory.buffer, view.base + from, view.base + offset), chosen);
     this.offset = offset;
     this.ordinal += records;
+  }
+
+  /** Passes over a damaged record that was nobody's when the iteration began; another one is an error. */
+  private passOver(segment: Segment, end: number, status: number): void {
+    const { table } = this.options;
+    const { offset, ordinal, replaced } = this;
+    const view = segment.view!;
+    const next = ordinal + 1 < view.records ? view.locate(ordinal + 1) : end;
+    const isAlive = table.pointsAt(segment, offset) || replaced.has(locationOf(table.numberOf(segment), offset));
+    if (isAlive || next <= offset) throw corruptFrame(segment, offset, segment.baseLsn + ordinal, status);
+    this.offset = next;
+    this.ordinal++;
   }
 
   private take(copy: Uint8Array<ArrayBuffer>, chosen: readonly number[]): void {
