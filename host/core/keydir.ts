@@ -252,6 +252,12 @@ export class Keydir {
     }
   }
 
+  /** Whether an entry points at a record. Looks at all of them: it is for records whose key cannot be told. */
+  pointsAt(segment: number, offset: number): boolean {
+    for (const entry of this.entries()) if (entry.segment === segment && entry.offset === offset) return true;
+    return false;
+  }
+
   /** Gives the slot back. */
   release(): void {
     this.core.releaseSlot(this.at);

@@ -253,7 +253,7 @@ export class Compactor {
   /** Passes over a damaged record that nothing points at; a live one must not be dropped. */
   private passOver(segment: Segment, at: { offset: number; ordinal: number }, end: number, status: number) {
     const { table } = this;
-    if (table.pointsAt(segment, at.offset)) {
+    if (table.dir.pointsAt(table.numberOf(segment), at.offset)) {
       throw corruptFrame(segment, at.offset, segment.baseLsn + at.ordinal, status);
     }
     const view = segment.view!;

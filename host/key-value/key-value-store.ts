@@ -12,7 +12,7 @@ import { Compactor, type CompactionReport } from './compaction.ts';
 import { HintKeeper } from './hints.ts';
 import { checkKey } from './keys.ts';
 import {
-  checkBatch, checkBatchOptions, checkChange, checkCompact, checkDelete, checkEntry, checkIterable, checkOpen, checkPut,
+  checkBatch, checkBatchOptions, checkChange, checkCompact, checkDelete, checkEntry, checkEntryKey, checkIterable, checkOpen, checkPut,
   checkPutMany, type CheckedKeyValueOptions, type CheckedPut,
 } from './options.ts';
 import { ReadableStore } from './readable-store.ts';
@@ -216,7 +216,7 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends ReadableS
     for (const entry of checkIterable('entries', entries)) {
       const [key, value] = checkEntry(count, entry);
       const payload = this.encoded(value);
-      keys.push(checkKey(key, 'entries[n][0]'));
+      keys.push(checkEntryKey(count, key));
       values.push(payload);
       bytes += payload.length;
       count++;

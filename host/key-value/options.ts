@@ -192,17 +192,17 @@ function checkOperation<V>(index: number, operation: KeyValueOperation<V>, now: 
     const { value, ttl, expiresAt } = operation;
     const expiry = ttl === undefined && expiresAt === undefined ? NEVER
       : expiryOf({ ttl, expiresAt } as ExpiryOptions, now, place);
-    return { isPut: true, key: checkKeyAt(key, index), value, expiresAt: expiry };
+    return { isPut: true, key: checkKeyOf(key, () => `${place()}.key`), value, expiresAt: expiry };
   }
   if (type !== 'delete') throw outOfRange(`${place()}.type`, "'put' or 'delete'", type);
   if (hasValue || expires) throw outOfRange(place(), 'made of type and key, being a delete', 'a value or an expiry');
-  return { isPut: false, key: checkKeyAt(key, index), value: undefined, expiresAt: NEVER };
+  return { isPut: false, key: checkKeyOf(key, () => `${place()}.key`), value: undefined, expiresAt: NEVER };
 }
 
-function checkKeyAt(key: unknown, index: number): Key {
-  // The common case without the name, which is text of its own for every operation.
+/** Checks the key of one of many; the common case without making its name, which is text of its own for each. */
+function checkKeyOf(key: unknown, name: () => string): Key {
   if (typeof key === 'string' && key.length > 0 && key.length < 1024 && key.isWellFormed()) return key;
-  return checkKey(key, `operations[${index}].key`);
+  return key instanceof Uint8Array && key.length > 0 && key.length < 1024 ? key : checkKey(key, name());
 }
 
 /** Checks that `putMany` or `getMany` was given something to iterate; text, being keys of one character, is not. */
@@ -213,8 +213,13 @@ export function checkIterable<T>(name: string, values: Iterable<T>): Iterable<T>
 
 /** Checks the element at `index` of what `putMany` was given. */
 export function checkEntry<K, V>(index: number, entry: readonly [K, V]): readonly [K, V] {
-  if (Array.isArray(entry) && entry.length === 2) return entry;
-  throw wrongType(`entries[${index}]`, '[key, value]', entry);
+  if (!Array.isArray(entry) || entry.length !== 2) throw wrongType(`entries[${index}]`, '[key, value]', entry);
+  return entry;
+}
+
+/** Checks the key of the entry at `index`. */
+export function checkEntryKey(index: number, key: unknown): Key {
+  return checkKeyOf(key, () => `entries[${index}][0]`);
 }
 
 /** Checks what `keys`, `values` or `entries` was given; the prefix, which may be empty, or nothing. */

@@ -152,9 +152,10 @@ export class Snapshot<T> implements IterableIterator<T, undefined> {
   private passOver(segment: Segment, end: number, status: number): void {
     const { table } = this.options;
     const { offset, ordinal, state: { replaced } } = this;
+    const number = table.numberOf(segment);
     const view = segment.view!;
     const next = ordinal + 1 < view.records ? view.locate(ordinal + 1) : end;
-    const isAlive = table.pointsAt(segment, offset) || replaced.has(locationOf(table.numberOf(segment), offset));
+    const isAlive = table.dir.pointsAt(number, offset) || replaced.has(locationOf(number, offset));
     if (isAlive || next <= offset) throw corruptFrame(segment, offset, segment.baseLsn + ordinal, status);
     this.offset = next;
     this.ordinal++;
