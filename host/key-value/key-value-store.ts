@@ -1,12 +1,14 @@
 /**
  * KeyValueStore: keys and values over the log, as its users see them. This is opening, writing and closing; reading is
- * readable-store.ts. Arguments and states are checked here and in options.ts; the work is the log's and the table's.
+ * readable-store.ts, what concerns the whole store moving-store.ts. Arguments and states are checked here and in
+ * options.ts; the work is the log's and the table's.
  */
 import { VarveError } from '../errors/varve-error.ts';
 import { Kind } from '../generated/abi.ts';
 import type { BatchRecord } from '../log/batches.ts';
 import type { Segment } from '../log/segment.ts';
 import type { LogWriter } from '../log/writer.ts';
+import { compileCodec } from './codec.ts';
 import { Compactor, type CompactionReport } from './compaction.ts';
 import { HintKeeper } from './hints.ts';
 import { checkKey } from './keys.ts';
@@ -14,20 +16,17 @@ import {
   checkBatch, checkBatchOptions, checkChange, checkCompact, checkDelete, checkEntry, checkIterable, checkOpen, checkPut,
   checkPutMany, type CheckedKeyValueOptions, type CheckedPut,
 } from './options.ts';
-import { ReadableStore } from './readable-store.ts';
+import { MovingStore } from './moving-store.ts';
 import type {
-  CompactOptions, DeleteOptions, Key, KeyValueOperation, KeyValueOptions, PutManyOptions, PutOptions,
+  CompactOptions, DeleteOptions, Key, KeyValueBatchResult, KeyValueOperation, KeyValueOptions, PutManyOptions,
+  PutOptions,
 } from './types.ts';
 
 /** A run of `putMany`: so many records, or so many bytes, whichever comes first. */
 const RUN_RECORDS = 1024;
 const RUN_BYTES = 512 << 10;
-
-/** The LSNs of a batch. */
-export interface KeyValueBatchResult {
-  readonly firstLsn: number;
-  readonly lastLsn: number;
-}
+/** Values that are bytes already, in a store of any codec. */
+const BYTES = compileCodec<Uint8Array>('binary');
 
 /**
  * A store of keys and values in a directory. One writer, in one process, has it open; any number of readers, in any
@@ -45,7 +44,7 @@ export interface KeyValueBatchResult {
  * console.log(store.get('ada')); // { born: 1815 }
  * await store.close();
  */
-export class KeyValueStore<K extends Key = string, V = Buffer> extends ReadableStore<K, V> {
+export class KeyValueStore<K extends Key = string, V = Buffer> extends MovingStore<K, V> {
   private readonly compactor: Compactor;
   private readonly hints: HintKeeper;
   private active: Segment | undefined;
@@ -265,15 +264,26 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends ReadableS
   ): KeyValueBatchResult | Promise<KeyValueBatchResult> {
     const { writable } = this;
     const durable = checkBatchOptions(options);
+    const result = this.applyBatch(writable, operations, (value) => this.encoded(value));
+    return durable ? this.durably(result) : result;
+  }
+
+  /** The same with values that are bytes, whatever the codec of the store: what `sortedPairs` gives. */
+  batchBytes(operations: readonly KeyValueOperation<Uint8Array>[]): KeyValueBatchResult {
+    return this.applyBatch(this.writable, operations, (value) => BYTES.encode(value));
+  }
+
+  private applyBatch<T>(
+    writer: LogWriter, operations: readonly KeyValueOperation<T>[], encode: (value: T) => Uint8Array | string,
+  ): KeyValueBatchResult {
     const records = checkBatch(operations, this.now).map(({ isPut, key, value, expiresAt }): BatchRecord => {
       if (!isPut) return { kind: Kind.Delete, key, payload: '' };
-      const payload = this.encoded(value as V);
+      const payload = encode(value as T);
       if (expiresAt === 0) return { kind: Kind.Put, key, payload };
       return { kind: Kind.PutMeta, key, payload, version: 0, expiresAt };
     });
-    const lastLsn = this.appendRun(writable, records);
-    const result = { firstLsn: lastLsn - records.length + 1, lastLsn };
-    return durable ? this.durably(result) : result;
+    const lastLsn = this.appendRun(writer, records);
+    return { firstLsn: lastLsn - records.length + 1, lastLsn };
   }
 
   /**

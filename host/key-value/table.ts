@@ -389,6 +389,7 @@ export class KeyTable {
   release(): void {
     if (this.released) return;
     this.released = true;
+    this.log.pool.ignore(this.numbers);
     const { core: { memory }, storage } = this.log.context;
     this.closeFile();
     storage.discard(memory, this.range.address, this.range.length);
