@@ -54,13 +54,23 @@ export async function compactTo(parts: CopyParts, target: Target): Promise<Compa
   try {
     copy = await copyTo(parts, { ...context, directory: temporary, readOnly: false }, target);
     for (const path of made) await storage.syncDirectory(dirname(path));
-    storage.rename(temporary, directory);
+    await takePlace(context, temporary, directory);
   } catch (error) {
     remove(context, temporary, made);
     throw error;
   }
-  await storage.syncDirectory(dirname(directory));
   return { directory, ...copy };
+}
+
+/** Gives the finished copy its name, durably, or takes it back. */
+async function takePlace({ storage }: LogContext, temporary: string, directory: string): Promise<void> {
+  storage.rename(temporary, directory);
+  try {
+    await storage.syncDirectory(dirname(directory));
+  } catch (error) {
+    storage.rename(directory, temporary);
+    throw error;
+  }
 }
 
 function temporaryPath({ storage }: LogContext, directory: string): string {

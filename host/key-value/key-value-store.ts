@@ -8,12 +8,13 @@ import { Kind } from '../generated/abi.ts';
 import type { BatchRecord } from '../log/batches.ts';
 import type { Segment } from '../log/segment.ts';
 import type { LogWriter } from '../log/writer.ts';
+import { batchRecords } from './batch-records.ts';
 import { compileCodec } from './codec.ts';
 import { Compactor, type CompactionReport } from './compaction.ts';
 import { HintKeeper } from './hints.ts';
 import { checkKey } from './keys.ts';
 import {
-  checkBatch, checkBatchOptions, checkChange, checkCompact, checkDelete, checkEntry, checkIterable, checkOpen, checkPut,
+  checkBatchOptions, checkChange, checkCompact, checkDelete, checkEntry, checkIterable, checkOpen, checkPut,
   checkPutMany, type CheckedKeyValueOptions, type CheckedPut,
 } from './options.ts';
 import { MovingStore } from './moving-store.ts';
@@ -236,12 +237,6 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends MovingSto
     if (writable.appendKeyedRun()) this.takeIn(writable);
   }
 
-  private appendRun(writer: LogWriter, run: readonly BatchRecord[]): number {
-    const lsn = writer.appendBatch(run);
-    this.takeIn(writer);
-    return lsn;
-  }
-
   /** The bytes of a value that stay what they are while others are encoded. */
   private encoded(value: V): Uint8Array | string {
     const bytes = this.codec.encode(value);
@@ -264,25 +259,18 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends MovingSto
   ): KeyValueBatchResult | Promise<KeyValueBatchResult> {
     const { writable } = this;
     const durable = checkBatchOptions(options);
-    const result = this.applyBatch(writable, operations, (value) => this.encoded(value));
+    const result = this.appendBatch(writable, batchRecords(operations, this.now, (value) => this.encoded(value)));
     return durable ? this.durably(result) : result;
   }
 
   /** The same with values that are bytes, whatever the codec of the store: what `sortedPairs` gives. */
   batchBytes(operations: readonly KeyValueOperation<Uint8Array>[]): KeyValueBatchResult {
-    return this.applyBatch(this.writable, operations, (value) => BYTES.encode(value));
+    return this.appendBatch(this.writable, batchRecords(operations, this.now, BYTES.encode));
   }
 
-  private applyBatch<T>(
-    writer: LogWriter, operations: readonly KeyValueOperation<T>[], encode: (value: T) => Uint8Array | string,
-  ): KeyValueBatchResult {
-    const records = checkBatch(operations, this.now).map(({ isPut, key, value, expiresAt }): BatchRecord => {
-      if (!isPut) return { kind: Kind.Delete, key, payload: '' };
-      const payload = encode(value as T);
-      if (expiresAt === 0) return { kind: Kind.Put, key, payload };
-      return { kind: Kind.PutMeta, key, payload, version: 0, expiresAt };
-    });
-    const lastLsn = this.appendRun(writer, records);
+  private appendBatch(writer: LogWriter, records: readonly BatchRecord[]): KeyValueBatchResult {
+    const lastLsn = writer.appendBatch(records);
+    this.takeIn(writer);
     return { firstLsn: lastLsn - records.length + 1, lastLsn };
   }
 
