@@ -43,12 +43,12 @@ export type { DwalSource, DwalTorn } from './foreign/dwal-reader.ts';
 export type { DwalTarget, DwalWriterOptions } from './foreign/dwal-writer.ts';
 export type { Pair, Pairs, TransferOptions } from './foreign/pairs.ts';
 export type { Operation } from './foreign/operations.ts';
-export type { DamagedRecord } from './key-value/table.ts';
 export { msgpack } from './key-value/msgpack.ts';
 export type {
-  AutoCompactOptions, BufferCodec, Codec, CompactionProgress, CompactOptions, CompactToOptions, DeleteOptions,
-  DurableOptions, ExpiryOptions, IterationOptions, Key, KeyValueBatchResult, KeyValueChange, KeyValueCheckOptions,
-  KeyValueOperation, KeyValueOptions, KeyValueWatchOptions, PutManyOptions, PutOptions, SortedPairsOptions, ValueCodec,
+  AutoCompactOptions, BufferCodec, Codec, CompactionProgress, CompactOptions, CompactToOptions, DamagedRecord,
+  DeleteOptions, DurableOptions, ExpiryOptions, IterationOptions, Key, KeyValueBatchResult, KeyValueChange,
+  KeyValueCheckOptions, KeyValueOperation, KeyValueOptions, KeyValueWatchOptions, PutManyOptions, PutOptions,
+  SortedPairsOptions, ValueCodec,
 } from './key-value/types.ts';
 export { Kind } from './generated/abi.ts';
 export { VarveError, type ErrorDetails } from './errors/varve-error.ts';

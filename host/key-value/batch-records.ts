@@ -3,8 +3,12 @@
  */
 import { Kind } from '../generated/abi.ts';
 import type { BatchRecord } from '../log/batches.ts';
+import { compileCodec } from './codec.ts';
 import { checkBatch } from './options.ts';
 import type { KeyValueOperation } from './types.ts';
+
+/** Values that are bytes already, for a store of any codec. */
+export const encodeBytes = compileCodec<Uint8Array>('binary').encode;
 
 /** Makes them; `encode` gives bytes that stay what they are. Errors: those of `checkBatch` and of `encode` */
 export function batchRecords<V>(

@@ -1,15 +1,13 @@
 /**
  * KeyValueStore: keys and values over the log, as its users see them. This is opening, writing and closing; reading is
- * readable-store.ts, what concerns the whole store moving-store.ts. Arguments and states are checked here and in
- * options.ts; the work is the log's and the table's.
+ * readable-store.ts, the whole store moving-store.ts, arguments options.ts; the work is the log's and the table's.
  */
 import { VarveError } from '../errors/varve-error.ts';
 import { Kind } from '../generated/abi.ts';
 import type { BatchRecord } from '../log/batches.ts';
 import type { Segment } from '../log/segment.ts';
 import type { LogWriter } from '../log/writer.ts';
-import { batchRecords } from './batch-records.ts';
-import { compileCodec } from './codec.ts';
+import { batchRecords, encodeBytes } from './batch-records.ts';
 import { Compactor, type CompactionReport } from './compaction.ts';
 import { HintKeeper } from './hints.ts';
 import { checkKey } from './keys.ts';
@@ -26,8 +24,6 @@ import type {
 /** A run of `putMany`: so many records, or so many bytes, whichever comes first. */
 const RUN_RECORDS = 1024;
 const RUN_BYTES = 512 << 10;
-/** Values that are bytes already, in a store of any codec. */
-const BYTES = compileCodec<Uint8Array>('binary');
 
 /**
  * A store of keys and values in a directory. One writer, in one process, has it open; any number of readers, in any
@@ -265,7 +261,7 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends MovingSto
 
   /** The same with values that are bytes, whatever the codec of the store: what `sortedPairs` gives. */
   batchBytes(operations: readonly KeyValueOperation<Uint8Array>[]): KeyValueBatchResult {
-    return this.appendBatch(this.writable, batchRecords(operations, this.now, BYTES.encode));
+    return this.appendBatch(this.writable, batchRecords(operations, this.now, encodeBytes));
   }
 
   private appendBatch(writer: LogWriter, records: readonly BatchRecord[]): KeyValueBatchResult {

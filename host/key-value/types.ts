@@ -180,3 +180,12 @@ export type KeyValueChange<K = string, V = Buffer> =
   | { readonly type: 'put'; readonly key: K; readonly value: V; readonly lsn: number }
   | { readonly type: 'delete'; readonly key: K; readonly lsn: number }
   | { readonly type: 'clear'; readonly lsn: number };
+
+/** A record that a replay found damaged. */
+export interface DamagedRecord {
+  readonly path: string;
+  /** Base LSN of the segment. */
+  readonly segment: number;
+  readonly offset: number;
+  readonly lsn: number;
+}

@@ -70,9 +70,9 @@ describe('compactTo', () => {
     await using store = await filled();
     const before = contents(store);
     const copying = store.compactTo(scratch.path());
-    let busy = true;
+    const state = { busy: true };
     const writing = (async () => {
-      for (let at = 0; busy; at++) {
+      for (let at = 0; state.busy; at++) {
         store.put(`key ${at % 500}`, Buffer.from(`later ${at}`));
         store.delete(`key ${(at * 7) % 500}`);
         if (at % 100 === 0) await setImmediate();
@@ -80,7 +80,7 @@ describe('compactTo', () => {
     })();
     const compacting = store.compact();
     const { directory } = await copying;
-    busy = false;
+    state.busy = false;
     await writing;
     await compacting;
     await using copy = await KeyValueStore.open(directory);
@@ -111,7 +111,8 @@ describe('compactTo', () => {
     await store.compactTo(scratch.path(), { onProgress: (progress) => { seen.push({ ...progress }); } });
     clearInterval(timer);
     expect(turns).toBeGreaterThan(3);
-    expect(seen.map(({ doneBytes }) => doneBytes)).toEqual(seen.map(({ doneBytes }) => doneBytes).sort((a, b) => a - b));
+    const done = seen.map(({ doneBytes }) => doneBytes);
+    expect(done).toEqual([...done].sort((a, b) => a - b));
     const last = seen.at(-1)!;
     expect(last).toMatchObject({ doneBytes: last.totalBytes, copiedRecords: 60_000 });
   });
@@ -181,7 +182,9 @@ describe('compactTo on a disk that fails', () => {
     const store = KeyValueStore.openSync('/source', { ...options, storage: disk.storage() });
     for (let at = 0; at < 300; at++) store.put(`key ${at % 200}`, Buffer.alloc(600, at));
     store.closeSync();
-    disk.storage().createDirectory('/copies');
+    const storage = disk.storage();
+    storage.createDirectory('/copies');
+    storage.syncDirectoryNow('/');
     return { disk, options };
   }
   const { disk: original, options } = prepared();
