@@ -7,8 +7,8 @@
  */
 import {
   KEYDIR_ENTRY_BYTES, KEYDIR_FLAGS_SHIFT, KEYDIR_HINT_BYTES, KEYDIR_MOVE_BYTES, KEYDIR_NO_SEGMENT,
-  KEYDIR_SEGMENT_BYTES, KEYDIR_SPARE, KEYDIR_STRIDE_MASK, Keydir as Layout, KeydirEntry, KeydirMove, KeydirResult, KeydirSegment,
-  KeydirSegmentFlag, SCRATCH_OFFSET, VALUES_BYTES, VALUES_OFFSET,
+  KEYDIR_SEGMENT_BYTES, KEYDIR_SPARE, KEYDIR_STRIDE_MASK, Keydir as Layout, KeydirEntry, KeydirMove, KeydirResult,
+  KeydirSegment, KeydirSegmentFlag, SCRATCH_OFFSET, VALUES_BYTES, VALUES_OFFSET,
 } from '../generated/abi.ts';
 import type { Core, CoreExports } from './core.ts';
 
