@@ -27,18 +27,28 @@ export type { Change, Watcher } from './typed/watch.ts';
 export type { WatchOptions } from './typed/watchers.ts';
 export type { Difference } from './typed/schema-text.ts';
 export { defineSchema, type Field, type Fields, type RecordOf, type Schema, type SchemaDefinition } from './typed/schema.ts';
-export { KeyValueStore, type KeyValueBatchResult } from './key-value/key-value-store.ts';
+export { KeyValueStore } from './key-value/key-value-store.ts';
 export type { KeyValueStats } from './key-value/readable-store.ts';
 export type { IgnoredFile } from './key-value/derived-file.ts';
 export type { KeyValueRecovery } from './key-value/load.ts';
 export type { KeyValueWatcher } from './key-value/watch.ts';
 export type { CompactionReport } from './key-value/compaction.ts';
-export type { DamagedRecord } from './key-value/table.ts';
+export type { CompactToReport } from './key-value/compact-to.ts';
+export type { KeydirFault, KeyValueCheck, KeyValueDamage } from './key-value/check.ts';
+export {
+  exportDwal, exportJsonl, importDwal, importJsonl, type ImportTarget, type PairSource,
+} from './foreign/key-value.ts';
+export type { JsonlTarget } from './foreign/jsonl-writer.ts';
+export type { DwalSource, DwalTorn } from './foreign/dwal-reader.ts';
+export type { DwalTarget, DwalWriterOptions } from './foreign/dwal-writer.ts';
+export type { Pair, Pairs, TransferOptions } from './foreign/pairs.ts';
+export type { Operation } from './foreign/operations.ts';
 export { msgpack } from './key-value/msgpack.ts';
 export type {
-  AutoCompactOptions, BufferCodec, Codec, CompactionProgress, CompactOptions, CompactToOptions, DeleteOptions,
-  DurableOptions, ExpiryOptions, IterationOptions, Key, KeyValueChange, KeyValueOperation, KeyValueOptions,
-  KeyValueWatchOptions, PutManyOptions, PutOptions, ValueCodec,
+  AutoCompactOptions, BufferCodec, Codec, CompactionProgress, CompactOptions, CompactToOptions, DamagedRecord,
+  DeleteOptions, DurableOptions, ExpiryOptions, IterationOptions, Key, KeyValueBatchResult, KeyValueChange,
+  KeyValueCheckOptions, KeyValueOperation, KeyValueOptions, KeyValueWatchOptions, PutManyOptions, PutOptions,
+  SortedPairsOptions, ValueCodec,
 } from './key-value/types.ts';
 export { Kind } from './generated/abi.ts';
 export { VarveError, type ErrorDetails } from './errors/varve-error.ts';

@@ -16,13 +16,16 @@ export const Exit = {
   Corrupt: 3,
   /** `varve generate --check`: a generated file is stale or missing. */
   Stale: 4,
+  /** `varve kv get` and `del`: there is no such key. */
+  Absent: 4,
   /** 128 + SIGINT. */
   Interrupted: 130,
 } as const;
 export type Exit = (typeof Exit)[keyof typeof Exit];
 
 export const EXIT_HELP = `Exit codes: 0 all is well; 1 wrong use, missing store, locked, input/output error; 2 torn tail (an
-interrupted write: opening for writing cuts it); 3 damaged or missing records; 4 a generated file is stale or missing.`;
+interrupted write: opening for writing cuts it); 3 damaged or missing records; 4 a generated file is stale or missing,
+or, of varve kv get and del, there is no such key.`;
 
 /** Wrong use, found by a command; `hint` says what to do instead. */
 export class UsageError extends Error {

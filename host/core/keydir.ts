@@ -6,9 +6,9 @@
  * the table and of the list of segments are the caller's; both begin as zeros.
  */
 import {
-  KEYDIR_ENTRY_BYTES, KEYDIR_FLAGS_SHIFT, KEYDIR_HINT_BYTES, KEYDIR_MOVE_BYTES, KEYDIR_NO_SEGMENT, KEYDIR_SEGMENT_BYTES,
-  KEYDIR_STRIDE_MASK, Keydir as Layout, KeydirEntry, KeydirMove, KeydirResult, KeydirSegment,
-  KeydirSegmentFlag, SCRATCH_OFFSET, VALUES_BYTES, VALUES_OFFSET,
+  KEYDIR_ENTRY_BYTES, KEYDIR_FLAGS_SHIFT, KEYDIR_HINT_BYTES, KEYDIR_MOVE_BYTES, KEYDIR_NO_SEGMENT,
+  KEYDIR_SEGMENT_BYTES, KEYDIR_SPARE, KEYDIR_STRIDE_MASK, Keydir as Layout, KeydirEntry, KeydirMove, KeydirResult,
+  KeydirSegment, KeydirSegmentFlag, SCRATCH_OFFSET, VALUES_BYTES, VALUES_OFFSET,
 } from '../generated/abi.ts';
 import type { Core, CoreExports } from './core.ts';
 
@@ -241,7 +241,8 @@ export class Keydir {
   /** Visits the place of every entry, in the order of the table, which must not change meanwhile. */
   * entries(): Generator<Place & { readonly stride: number; readonly flags: number }, void> {
     const table = this.get(Layout.table) / U32;
-    for (let word = table, left = this.room; left > 0; left--, word += KEYDIR_ENTRY_BYTES / U32) {
+    const used = Math.min(this.room, this.slots + KEYDIR_SPARE);
+    for (let word = table, left = used; left > 0; left--, word += KEYDIR_ENTRY_BYTES / U32) {
       const place = this.words[word + KeydirEntry.place / U32]!;
       if (place === 0) continue;
       const size = this.words[word + KeydirEntry.size / U32]!;

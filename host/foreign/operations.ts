@@ -15,7 +15,12 @@ export interface OperationTarget {
   batch(operations: readonly Operation[]): unknown;
 }
 
-/** Operations that become one atomic batch: at most 1 MiB of keys and values, unless a single one is larger. */
+/** Operations of a batch at most, so that none takes long. */
+const OPERATIONS_MAX = 2048;
+
+/**
+ * Operations that become one atomic batch: at most 2,048, and 1 MiB of keys and values unless a single one is larger.
+ */
 export class OperationRun {
   private readonly target: OperationTarget;
   private operations: Operation[] = [];
@@ -44,7 +49,8 @@ export class OperationRun {
   }
 
   private add(operation: Operation, bytes: number): boolean {
-    const full = this.operations.length > 0 && this.bytes + bytes > RUN_BYTES_MAX;
+    const { length } = this.operations;
+    const full = length === OPERATIONS_MAX || (length > 0 && this.bytes + bytes > RUN_BYTES_MAX);
     if (full) this.flush();
     this.operations.push(operation);
     this.bytes += bytes;

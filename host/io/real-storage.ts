@@ -8,7 +8,7 @@
 import { randomFillSync } from 'node:crypto';
 import {
   closeSync, fchmodSync, fchownSync, fstatSync, fsync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync,
-  statSync, unlink, unlinkSync,
+  rmdirSync, statSync, unlink, unlinkSync,
 } from 'node:fs';
 import { dirname, isAbsolute, normalize } from 'node:path';
 import type { CoreMemory } from '../core/memory.ts';
@@ -105,6 +105,14 @@ class RealStorage implements Storage {
         else reject(translated(error, path));
       }));
     });
+  }
+
+  removeDirectory(path: string): void {
+    try {
+      on(path, () => rmdirSync(path));
+    } catch (error) {
+      if (!VarveError.is(error, 'ERR_VARVE_NOT_FOUND')) throw error;
+    }
   }
 
   syncDirectory(directory: string): Promise<void> {

@@ -108,12 +108,14 @@ export interface Storage {
   create(path: string, like?: string): StoredFile;
   /** Whether there is a file. */
   exists(path: string): boolean;
-  /** Renames within one directory, replacing the target atomically. */
+  /** Renames within one directory, replacing the target atomically; a directory replaces none but an empty one. */
   rename(from: string, to: string): void;
   /** Removes a file; nothing happens where there is none. */
   remove(path: string): void;
   /** The same, off the event loop: the blocks of a large file take their time to be freed. */
   removeLater(path: string): Promise<void>;
+  /** Removes an empty directory; nothing happens where there is none. */
+  removeDirectory(path: string): void;
   /** Makes the names in a directory durable, off the event loop. */
   syncDirectory(directory: string): Promise<void>;
   /** The same, blocking. */

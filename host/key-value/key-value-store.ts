@@ -1,6 +1,6 @@
 /**
  * KeyValueStore: keys and values over the log, as its users see them. This is opening, writing and closing; reading is
- * readable-store.ts. Arguments and states are checked here and in options.ts; the work is the log's and the table's.
+ * readable-store.ts, the whole store moving-store.ts, arguments options.ts; the work is the log's and the table's.
  */
 import { VarveError } from '../errors/varve-error.ts';
 import { Kind } from '../generated/abi.ts';
@@ -8,27 +8,23 @@ import type { BatchRecord } from '../log/batches.ts';
 import type { Segment } from '../log/segment.ts';
 import { lsnAt } from '../log/segments.ts';
 import type { LogWriter } from '../log/writer.ts';
+import { batchRecords, encodeBytes } from './batch-records.ts';
 import { Compactor, type CompactionReport } from './compaction.ts';
 import { HintKeeper } from './hints.ts';
 import { checkKey } from './keys.ts';
 import {
-  checkBatch, checkBatchOptions, checkChange, checkCompact, checkDelete, checkEntry, checkEntryKey, checkIterable, checkOpen, checkPut,
-  checkPutMany, type CheckedKeyValueOptions, type CheckedPut,
+  checkBatchOptions, checkChange, checkCompact, checkDelete, checkEntry, checkEntryKey, checkIterable, checkOpen,
+  checkPut, checkPutMany, type CheckedKeyValueOptions, type CheckedPut,
 } from './options.ts';
-import { ReadableStore } from './readable-store.ts';
+import { MovingStore } from './moving-store.ts';
 import type {
-  CompactOptions, DeleteOptions, Key, KeyValueOperation, KeyValueOptions, PutManyOptions, PutOptions,
+  CompactOptions, DeleteOptions, Key, KeyValueBatchResult, KeyValueOperation, KeyValueOptions, PutManyOptions,
+  PutOptions,
 } from './types.ts';
 
 /** A run of `putMany`: so many records, or so many bytes, whichever comes first. */
 const RUN_RECORDS = 1024;
 const RUN_BYTES = 512 << 10;
-
-/** The LSNs of a batch. */
-export interface KeyValueBatchResult {
-  readonly firstLsn: number;
-  readonly lastLsn: number;
-}
 
 /**
  * A store of keys and values in a directory. One writer, in one process, has it open; any number of readers, in any
@@ -46,7 +42,7 @@ export interface KeyValueBatchResult {
  * console.log(store.get('ada')); // { born: 1815 }
  * await store.close();
  */
-export class KeyValueStore<K extends Key = string, V = Buffer> extends ReadableStore<K, V> {
+export class KeyValueStore<K extends Key = string, V = Buffer> extends MovingStore<K, V> {
   private readonly compactor: Compactor;
   private readonly hints: HintKeeper;
   private active: Segment | undefined;
@@ -247,12 +243,6 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends ReadableS
     if (writable.appendKeyedRun()) this.takeIn(writable);
   }
 
-  private appendRun(writer: LogWriter, run: readonly BatchRecord[]): number {
-    const lsn = writer.appendBatch(run);
-    this.takeIn(writer);
-    return lsn;
-  }
-
   /** The bytes of a value that stay what they are while others are encoded. */
   private encoded(value: V): Uint8Array | string {
     const bytes = this.codec.encode(value);
@@ -275,15 +265,19 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends ReadableS
   ): KeyValueBatchResult | Promise<KeyValueBatchResult> {
     const { writable } = this;
     const durable = checkBatchOptions(options);
-    const records = checkBatch(operations, this.now).map(({ isPut, key, value, expiresAt }): BatchRecord => {
-      if (!isPut) return { kind: Kind.Delete, key, payload: '' };
-      const payload = this.encoded(value as V);
-      if (expiresAt === 0) return { kind: Kind.Put, key, payload };
-      return { kind: Kind.PutMeta, key, payload, version: 0, expiresAt };
-    });
-    const lastLsn = this.appendRun(writable, records);
-    const result = { firstLsn: lastLsn - records.length + 1, lastLsn };
+    const result = this.appendBatch(writable, batchRecords(operations, this.now, (value) => this.encoded(value)));
     return durable ? this.durably(result) : result;
+  }
+
+  /** The same with values that are bytes, whatever the codec of the store: what `sortedPairs` gives. */
+  batchBytes(operations: readonly KeyValueOperation<Uint8Array>[]): KeyValueBatchResult {
+    return this.appendBatch(this.writable, batchRecords(operations, this.now, encodeBytes));
+  }
+
+  private appendBatch(writer: LogWriter, records: readonly BatchRecord[]): KeyValueBatchResult {
+    const lastLsn = writer.appendBatch(records);
+    this.takeIn(writer);
+    return { firstLsn: lastLsn - records.length + 1, lastLsn };
   }
 
   /**

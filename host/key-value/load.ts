@@ -10,7 +10,8 @@ import { readHintFile } from './hint-file.ts';
 import { hintedSegment } from './hints.ts';
 import { openKeydirFile } from './keydir-file.ts';
 import type { LogSource, Run } from './source.ts';
-import type { DamagedRecord, KeyTable } from './table.ts';
+import type { KeyTable } from './table.ts';
+import type { DamagedRecord } from './types.ts';
 
 /** What opening a store found and did. */
 export interface KeyValueRecovery {

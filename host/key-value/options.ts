@@ -12,7 +12,8 @@ import { compileCodec, type CompiledCodec } from './codec.ts';
 import { checkKey, checkPrefix } from './keys.ts';
 import type {
   AutoCompactOptions, CompactionProgress, CompactOptions, DeleteOptions, ExpiryOptions, IterationOptions, Key,
-  KeyValueOperation, KeyValueOptions, KeyValueWatchOptions, PutManyOptions, PutOptions, ValueCodec,
+  KeyValueCheckOptions, KeyValueOperation, KeyValueOptions, KeyValueWatchOptions, PutManyOptions, PutOptions,
+  SortedPairsOptions, ValueCodec,
 } from './types.ts';
 
 /** Options of opening, with their defaults. */
@@ -53,6 +54,8 @@ const BATCH: ReadonlySet<string> = new Set(['durable']);
 const ITERATION: ReadonlySet<string> = new Set(['prefix']);
 const COMPACT: ReadonlySet<string> = new Set(['minDeadRatio', 'budgetMs', 'signal', 'onProgress']);
 const COMPACT_TO: ReadonlySet<string> = new Set(['signal', 'onProgress']);
+const SORTED_PAIRS: ReadonlySet<string> = new Set(['prefix', 'signal']);
+const CHECK: ReadonlySet<string> = new Set(['onProgress']);
 const WATCH: ReadonlySet<string> = new Set(['prefix', 'from', 'signal']);
 const AUTO_DEAD_RATIO = 0.5;
 const AUTO_BYTES = 64 << 20;
@@ -257,6 +260,20 @@ export function checkCompact(options: CompactOptions): CheckedCompact {
 export function checkCompactTo(directory: string, options: CompactOptions): CheckedCompact & { directory: string } {
   requireKnown('options', options, COMPACT_TO);
   return { directory: checkDirectory(directory), ...checkCompact(options) };
+}
+
+/** Checks what `sortedPairs` was given. */
+export function checkSortedPairs(options: SortedPairsOptions) {
+  requireKnown('options', options, SORTED_PAIRS);
+  const { prefix, signal } = options;
+  return { prefix: prefix === undefined ? undefined : checkPrefix(prefix), signal: signalOf(signal) };
+}
+
+/** Checks what `check` was given. */
+export function checkCheck(options: KeyValueCheckOptions): KeyValueCheckOptions {
+  requireKnown('options', options, CHECK);
+  const onProgress = callback('options.onProgress', options.onProgress);
+  return onProgress === undefined ? {} : { onProgress };
 }
 
 /** Checks what `watch` was given. */

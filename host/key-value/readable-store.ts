@@ -259,9 +259,14 @@ export abstract class ReadableStore<K extends Key, V> {
     this.ready();
     return new KeyValueWatcher<K, V>({
       follower: this.source.follow(from, signal), prefix,
-      key: (bytes) => (this.asText ? bytes.utf8Slice(0, bytes.length) : bytes) as K,
+      key: (bytes) => this.keyOf(bytes),
       value: (bytes) => this.codec.decode(bytes),
     });
+  }
+
+  /** A key as iterators give it. */
+  protected keyOf(bytes: Buffer): K {
+    return (this.asText ? bytes.utf8Slice(0, bytes.length) : bytes) as K;
   }
 
   protected keyIn({ buffer, keyFrom, keyTo }: Piece): K {

@@ -23,6 +23,8 @@ const RUN_BYTES = 65536;
 
 /** Where a record of a run stands in the run's copy. */
 export interface Piece {
+  /** Where it stands in the log, as `locationOf` says it. */
+  readonly location: number;
   readonly buffer: Buffer;
   readonly keyFrom: number;
   readonly keyTo: number;
@@ -57,6 +59,8 @@ export class Snapshot<T> implements IterableIterator<T, undefined> {
   private items: T[] = [];
   private next_ = 0;
   private done = false;
+  /** Bytes of frames that were looked at. */
+  bytes = 0;
 
   constructor(options: SnapshotOptions<T>) {
     this.options = options;
@@ -79,6 +83,17 @@ export class Snapshot<T> implements IterableIterator<T, undefined> {
       if (this.done || !this.loadOrEnd()) return this.return();
     }
     return { done: false, value: this.items[this.next_++]! };
+  }
+
+  /** Gives what the next run holds, which may be nothing; `undefined` at the end. Not to be mixed with `next`. */
+  nextRun(): readonly T[] | undefined {
+    if (this.done || !this.load()) {
+      this.return();
+      return undefined;
+    }
+    const { items } = this;
+    this.items = [];
+    return items;
   }
 
   return(): IteratorReturnResult<undefined> {
@@ -143,7 +158,11 @@ export class Snapshot<T> implements IterableIterator<T, undefined> {
     }
     this.items = [];
     this.next_ = 0;
-    if (chosen.length > 0) this.take(copyRun(core.memory.buffer, view.base + from, view.base + offset), chosen);
+    if (chosen.length > 0) {
+      const copy = copyRun(core.memory.buffer, view.base + from, view.base + offset);
+      this.take(copy, chosen, locationOf(number, from));
+    }
+    this.bytes += offset - from;
     this.offset = offset;
     this.ordinal += records;
   }
@@ -161,7 +180,7 @@ export class Snapshot<T> implements IterableIterator<T, undefined> {
     this.ordinal++;
   }
 
-  private take(copy: Uint8Array<ArrayBuffer>, chosen: readonly number[]): void {
+  private take(copy: Uint8Array<ArrayBuffer>, chosen: readonly number[], first: number): void {
     const { make } = this.options;
     const buffer = Buffer.from(copy.buffer, copy.byteOffset, copy.length);
     const words = new Uint32Array(copy.buffer, copy.byteOffset, copy.length >> 2);
@@ -170,7 +189,8 @@ export class Snapshot<T> implements IterableIterator<T, undefined> {
       const keyFrom = at + FRAME_HEADER_BYTES;
       const keyTo = keyFrom + (info & INFO_KEY_MASK);
       const valueFrom = info >>> INFO_KIND_SHIFT === Kind.PutMeta ? keyTo + PUT_META_BYTES : keyTo;
-      return make({ buffer, keyFrom, keyTo, valueFrom, valueTo: at + words[(at + Frame.size) / 4]! });
+      const valueTo = at + words[(at + Frame.size) / 4]!;
+      return make({ location: first + at / 8, buffer, keyFrom, keyTo, valueFrom, valueTo });
     });
   }
 

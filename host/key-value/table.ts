@@ -18,6 +18,7 @@ import type { Unusable } from './derived-file.ts';
 import { ExpiryHeap, locationOf, offsetOf, segmentOf } from './expiry.ts';
 import { writeKeydirFile, type KeydirFile } from './keydir-file.ts';
 import { SegmentNumbers } from './segment-numbers.ts';
+import type { DamagedRecord } from './types.ts';
 
 /** Address space for a table: this part of what is free, so that it seldom has to move. */
 const RESERVED_PART = 8;
@@ -33,15 +34,6 @@ export interface SnapshotState {
   readonly replaced: Set<number>;
   /** Segments that it has still to look through; none of them may be dropped. */
   readonly segments: Set<Segment>;
-}
-
-/** A record that a replay found damaged. */
-export interface DamagedRecord {
-  readonly path: string;
-  /** Base LSN of the segment. */
-  readonly segment: number;
-  readonly offset: number;
-  readonly lsn: number;
 }
 
 /** The log that a table is of. */
@@ -390,6 +382,7 @@ export class KeyTable {
   release(): void {
     if (this.released) return;
     this.released = true;
+    this.log.pool.ignore(this.numbers);
     const { core: { memory }, storage } = this.log.context;
     this.closeFile();
     storage.discard(memory, this.range.address, this.range.length);

@@ -116,6 +116,12 @@ export type KeyValueOperation<V = Buffer> =
   | ({ readonly type: 'put'; readonly key: Key; readonly value: V } & ExpiryOptions)
   | { readonly type: 'delete'; readonly key: Key };
 
+/** The LSNs of a batch. */
+export interface KeyValueBatchResult {
+  readonly firstLsn: number;
+  readonly lastLsn: number;
+}
+
 /** What `keys`, `values` and `entries` can be told. */
 export interface IterationOptions {
   /** Only keys that begin with this text or these bytes. Default: all. */
@@ -147,6 +153,18 @@ export interface CompactionProgress {
 /** What `compactTo` can be told. */
 export type CompactToOptions = Pick<CompactOptions, 'signal' | 'onProgress'>;
 
+/** What `sortedPairs` can be told. */
+export interface SortedPairsOptions extends IterationOptions {
+  /** Ends the iteration with its reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** What `check` can be told. */
+export interface KeyValueCheckOptions {
+  /** Told after each segment how many bytes of frames were checked, of how many. */
+  readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
+}
+
 /** What `watch` can be told. */
 export interface KeyValueWatchOptions {
   /** Only keys that begin with this text or these bytes. Default: all. */
@@ -162,3 +180,12 @@ export type KeyValueChange<K = string, V = Buffer> =
   | { readonly type: 'put'; readonly key: K; readonly value: V; readonly lsn: number }
   | { readonly type: 'delete'; readonly key: K; readonly lsn: number }
   | { readonly type: 'clear'; readonly lsn: number };
+
+/** A record that a replay found damaged. */
+export interface DamagedRecord {
+  readonly path: string;
+  /** Base LSN of the segment. */
+  readonly segment: number;
+  readonly offset: number;
+  readonly lsn: number;
+}

@@ -19,6 +19,8 @@ export interface WriterOptions {
   readonly mappedBytesMax: number;
   /** Whether a store may be made. */
   readonly create: boolean;
+  /** The LSN that a new store begins with. Default 1. */
+  readonly firstLsn?: number;
 }
 
 /** Opens for reading: takes no lock, writes nothing. */
@@ -38,7 +40,7 @@ export function openWriter(
   const lock = storage.lock(join(directory, LOCK_NAME));
   try {
     const pool = new SegmentPool(options.mappedBytesMax);
-    const recovered = recoverForWriting(context, pool, options.storeKind, options.segmentBytes);
+    const recovered = recoverForWriting(context, pool, options);
     const writer = new LogWriter(context, pool, recovered, lock, options.segmentBytes);
     return { writer, pool, report: recovered.report };
   } catch (error) {

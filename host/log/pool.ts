@@ -37,7 +37,7 @@ export class SegmentPool {
   private readonly bytesMax: number;
   /** How often each segment is held. */
   private readonly held = new Map<Segment, number>();
-  private listener: PoolListener | undefined;
+  private readonly listeners = new Set<PoolListener>();
   private clock = 0;
   private mounts = 0;
   private evictions = 0;
@@ -50,8 +50,13 @@ export class SegmentPool {
 
   /** Tells a listener from now on, first of the segments that are mapped already. */
   listen(listener: PoolListener): void {
-    this.listener = listener;
+    this.listeners.add(listener);
     for (const segment of this.mounted) listener.mounted(segment);
+  }
+
+  /** Tells a listener nothing any more. */
+  ignore(listener: PoolListener): void {
+    this.listeners.delete(listener);
   }
 
   /**
@@ -83,7 +88,7 @@ export class SegmentPool {
         const view = segment.mount();
         this.mounted.add(segment);
         this.mounts++;
-        this.listener?.mounted(segment);
+        for (const listener of this.listeners) listener.mounted(segment);
         this.trim(segment);
         return view;
       } catch (error) {
@@ -94,7 +99,7 @@ export class SegmentPool {
 
   /** Unmaps a segment, for whatever reason. */
   unmount(segment: Segment): void {
-    if (this.mounted.delete(segment)) this.listener?.unmounted(segment);
+    if (this.mounted.delete(segment)) for (const listener of this.listeners) listener.unmounted(segment);
     segment.unmount();
     if (this.pinned === segment) this.pinned = undefined;
   }
@@ -118,7 +123,7 @@ export class SegmentPool {
     let victim = this.leastRecent(keep);
     // Each may turn out to have been used once; where all were, the first one goes nevertheless.
     for (let asked = 0; victim !== undefined && asked < this.mounted.size; asked++) {
-      if (this.listener?.used(victim) !== true) break;
+      if (!this.wasUsed(victim)) break;
       victim.lastUsed = ++this.clock;
       victim = this.leastRecent(keep);
     }
@@ -126,6 +131,13 @@ export class SegmentPool {
     this.unmount(victim);
     this.evictions++;
     return true;
+  }
+
+  /** Asks all, as each forgets what it has told. */
+  private wasUsed(segment: Segment): boolean {
+    let used = false;
+    for (const listener of this.listeners) used = listener.used(segment) || used;
+    return used;
   }
 
   private leastRecent(keep: Segment): Segment | undefined {

@@ -167,6 +167,14 @@ function unsealCut(segment: Segment | undefined): boolean {
   return true;
 }
 
+/** What recovery needs to know of a store that it may have to make. */
+export interface RecoveryOptions {
+  readonly storeKind: number;
+  readonly segmentBytes: number;
+  /** The LSN that a new store begins with. Default 1. */
+  readonly firstLsn?: number | undefined;
+}
+
 /**
  * Brings the store in `context.directory` into a state that can be appended to, or makes it.
  *
@@ -174,9 +182,10 @@ function unsealCut(segment: Segment | undefined): boolean {
  * ERR_VARVE_DISK_FULL, ERR_VARVE_IO; nothing is left open then.
  */
 export function recoverForWriting(
-  context: LogContext, pool: SegmentPool, storeKind: number, segmentBytes: number,
+  context: LogContext, pool: SegmentPool, options: RecoveryOptions,
 ): Recovered {
   const { storage, directory } = context;
+  const { storeKind } = options;
   const names = storage.list(directory) ?? [];
   refuseForeign(directory, names);
   const control = ControlFile.open(context)!;
@@ -190,7 +199,7 @@ export function recoverForWriting(
     const firstHeader = loaded.segments[0]?.header;
     if (firstHeader !== undefined) requireKind(directory, firstHeader.identity, storeKind);
     const identity = known ?? firstHeader?.identity ?? newIdentity(context, storeKind);
-    return recoverLoaded(context, pool, control, loaded, identity, known !== undefined, segmentBytes);
+    return recoverLoaded(context, pool, control, loaded, identity, known !== undefined, options);
   } catch (error) {
     pool.unmountAll();
     for (const segment of loaded.segments) segment.closeFile();
@@ -201,7 +210,7 @@ export function recoverForWriting(
 
 function recoverLoaded(
   context: LogContext, pool: SegmentPool, control: ControlFile, loaded: Loaded, identity: StoreIdentity,
-  controlValid: boolean, segmentBytes: number,
+  controlValid: boolean, options: RecoveryOptions,
 ): Recovered {
   const { storage, directory } = context;
   const { page } = control;
@@ -227,7 +236,7 @@ function recoverLoaded(
   storage.syncDirectoryNow(directory);
 
   const last = loaded.segments.at(-1);
-  const firstLsn = loaded.segments[0]?.baseLsn ?? marks?.firstLsn ?? 1;
+  const firstLsn = loaded.segments[0]?.baseLsn ?? marks?.firstLsn ?? options.firstLsn ?? 1;
   const lastLsn = last?.lastLsn ?? firstLsn - 1;
   const position = last?.endPosition ?? marks?.durablePosition ?? 0;
   const created = !controlValid && loaded.segments.length === 0;
@@ -237,7 +246,7 @@ function recoverLoaded(
     control.blank();
     page.writeIdentity(identity, now);
   }
-  page.writeWriter({ epoch, open: true, pid: storage.pid, segmentBytes }, now);
+  page.writeWriter({ epoch, open: true, pid: storage.pid, segmentBytes: options.segmentBytes }, now);
   page.writeMarks({ durableLsn: lastLsn, durablePosition: position, firstLsn, truncateLsn: undefined });
   page.publish(lastLsn, position, last?.baseLsn ?? firstLsn, nextGeneration(generation, effective));
   control.sync();

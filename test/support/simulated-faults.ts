@@ -9,7 +9,8 @@ import { VarveError } from '../../host/errors/varve-error.ts';
 
 /** The operations that are counted, and that can fail. Blocking and non-blocking syncs share a name. */
 export const OPERATIONS = [
-  'createDirectory', 'list', 'open', 'create', 'exists', 'rename', 'remove', 'syncDirectory', 'lock',
+  'createDirectory', 'list', 'open', 'create', 'exists', 'rename', 'remove', 'removeDirectory', 'syncDirectory',
+  'lock',
   'size', 'allocate', 'truncate', 'read', 'write', 'sync', 'map', 'view',
 ] as const;
 export type Operation = (typeof OPERATIONS)[number];

@@ -89,12 +89,16 @@ export class SimulatedStorage implements Storage {
     const source = this.parent('rename', from);
     const target = this.parent('rename', to);
     if (source.directory !== target.directory) this.disk.violate(`rename from ${from} to another directory, ${to}`);
-    if (!source.directory.entries.has(source.name)) throw systemError('rename', 'ENOENT', from);
+    const moved = source.directory.entries.get(source.name);
+    if (moved === undefined) throw systemError('rename', 'ENOENT', from);
     const replaced = target.directory.entries.get(target.name);
-    if (replaced?.kind === 'directory') throw systemError('rename', 'EISDIR', to);
+    if (replaced?.kind === 'directory') {
+      if (moved.kind !== 'directory') throw systemError('rename', 'EISDIR', to);
+      if (replaced.entries.size > 0) throw systemError('rename', 'ENOTEMPTY', to);
+    }
     this.mustWrite('rename', from);
     this.disk.names.rename(source.directory, source.name, target.name);
-    if (replaced !== undefined) this.disk.forget(replaced);
+    if (replaced?.kind === 'file') this.disk.forget(replaced);
   }
 
   remove(path: string): void {
@@ -108,6 +112,17 @@ export class SimulatedStorage implements Storage {
       if (plan !== undefined) throw systemError('unlink', plan.error, path);
       this.unlink(path);
     });
+  }
+
+  removeDirectory(path: string): void {
+    this.begin('removeDirectory', path);
+    const { directory, name } = this.parent('rmdir', path);
+    const entry = directory.entries.get(name);
+    if (entry === undefined) return;
+    if (entry.kind !== 'directory') throw systemError('rmdir', 'ENOTDIR', path);
+    if (entry.entries.size > 0) throw systemError('rmdir', 'ENOTEMPTY', path);
+    this.mustWrite('rmdir', path);
+    this.disk.names.unlink(directory, name);
   }
 
   private unlink(path: string): void {

@@ -7,6 +7,7 @@ import { RecordLog, VarveError, type LogRecord } from '../../index.ts';
 import { declare, type Context, type Run } from '../context.ts';
 import { describeError, Exit, exitOf, Interrupted, UsageError } from '../exit.ts';
 import { plural } from '../format.ts';
+import { isKeyValueStore } from '../kv/store.ts';
 import { BrokenPipe, type Output } from '../output.ts';
 import { integerFrom } from '../parse.ts';
 
@@ -47,6 +48,10 @@ export function declareCat(program: Command, run: Run): void {
 }
 
 async function cat(context: Context, directory: string, options: Options): Promise<Exit> {
+  if (isKeyValueStore(directory)) {
+    throw new UsageError(`${directory} is a key-value store`,
+      `varve kv export ${directory} prints keys and values, varve dump ${directory} the records of its log`);
+  }
   if (options.follow === true) return follow(context, directory, options);
   if (options.durable === true) throw new UsageError('--durable goes with --follow');
   const log = await RecordLog.open(directory, { readOnly: true });

@@ -7,6 +7,8 @@ import type { CheckReport } from '../../log/check.ts';
 import { declare, type Context, type Run } from '../context.ts';
 import { Exit } from '../exit.ts';
 import { bad, count, doubtful, good, plural, sizeExact, throughput, time } from '../format.ts';
+import { checkKeyValue } from '../kv/state.ts';
+import { isKeyValueStore } from '../kv/store.ts';
 import { startProgress } from '../progress.ts';
 import { checkTyped, type TypedCheckOptions } from '../typed/check.ts';
 import { isTypedPath, SCHEMA_OPTION } from '../typed/open.ts';
@@ -25,12 +27,13 @@ export function declareCheck(program: Command, run: Run): void {
     examples: ['varve check ./log', 'varve check ./log --json | jq .damaged', 'varve check ./ticks.varve'],
   })
     .option(...SCHEMA_OPTION)
-    .option('--json', 'print one JSON object, schema varve.check.v1, or varve.check-typed.v1')
+    .option('--json', 'print one JSON object, schema varve.check.v1, varve.kv-check.v1 or varve.check-typed.v1')
     .action((path: string, options: Options) => run((context) => (
       isTypedPath(path) ? checkTyped(context, path, options) : check(context, path, options))));
 }
 
 async function check(context: Context, directory: string, options: Options): Promise<Exit> {
+  if (isKeyValueStore(directory)) return checkKeyValue(context, directory, options);
   const log = await RecordLog.open(directory, { readOnly: true });
   try {
     const begun = performance.now();

@@ -3,18 +3,21 @@
  * and footer, and whatever is damaged in between. It looks at the files alone, so that it works on any wreck.
  */
 import type { Command } from 'commander';
-import { basename } from 'node:path';
-import { RecordLog } from '../../index.ts';
+import { basename, resolve } from 'node:path';
+import { Core } from '../../index.ts';
 import {
-  Frame, FRAME_HEADER_BYTES, Kind, SegmentFooter, SegmentHeader, Status,
+  Frame, FRAME_HEADER_BYTES, Kind, SegmentFooter, SegmentHeader, Status, STORE_KIND_KEY_VALUE, STORE_KIND_RECORD_LOG,
 } from '../../generated/abi.ts';
+import { realStorage } from '../../io/real-storage.ts';
 import { framesOf, type FramePiece } from '../../log/frames.ts';
 import type { SegmentFacts, StoreInspector, Structure } from '../../log/inspect.ts';
+import { openReader } from '../../log/open.ts';
 import { statusName } from '../../log/segments.ts';
 import { declare, inspect, type Context, type Run } from '../context.ts';
 import { Exit, UsageError } from '../exit.ts';
 import { bad, bold, dim } from '../format.ts';
 import { fieldLines, fieldsOf, hexLines } from '../hex.ts';
+import { isKeyValueStore } from '../kv/store.ts';
 import { integerFrom } from '../parse.ts';
 import { dumpTyped, type TypedDumpOptions } from '../typed/dump.ts';
 import { isTypedPath, SCHEMA_OPTION } from '../typed/open.ts';
@@ -22,6 +25,7 @@ import { isTypedPath, SCHEMA_OPTION } from '../typed/open.ts';
 type Options = TypedDumpOptions;
 
 const EXCERPT_BYTES = 64;
+const MAPPED_BYTES_MAX = 1 << 30;
 const KIND_NAMES: Readonly<Record<number, string>> = {
   [Kind.Raw]: 'raw', [Kind.Put]: 'put', [Kind.Delete]: 'delete',
   [Kind.PutMeta]: 'put-meta', [Kind.Clear]: 'clear', [Kind.Lost]: 'lost',
@@ -58,7 +62,7 @@ interface Tail {
 async function dump(context: Context, directory: string, options: Options): Promise<Exit> {
   if (options.csv === true) throw new UsageError('--csv goes with a typed file');
   const inspector = inspect(directory);
-  const tail = await tailOf(directory);
+  const tail = tailOf(directory);
   const printer = options.json === true ? new JsonPrinter(context) : new TextPrinter(context);
   const control = inspector.control();
   let damaged = false;
@@ -86,10 +90,13 @@ async function dump(context: Context, directory: string, options: Options): Prom
 }
 
 /** `undefined` where there is none; a log too damaged to be examined has damage, not a torn tail. */
-async function tailOf(directory: string): Promise<Tail | undefined> {
+function tailOf(directory: string): Tail | undefined {
+  const storeKind = isKeyValueStore(directory) ? STORE_KIND_KEY_VALUE : STORE_KIND_RECORD_LOG;
+  const context = { core: Core.shared(), storage: realStorage(), directory: resolve(directory), readOnly: true };
   try {
-    await using log = await RecordLog.open(directory, { readOnly: true });
-    return log.recovery.tornAt;
+    const { reader } = openReader(context, MAPPED_BYTES_MAX, storeKind);
+    reader.close();
+    return reader.report.tornAt;
   } catch {
     return undefined;
   }

@@ -3,11 +3,11 @@
  * fails, what it made is removed and what it appended is cut.
  */
 import type { Command } from 'commander';
-import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { RecordLog, VarveError } from '../../index.ts';
 import { DwalReader } from '../../foreign/dwal-reader.ts';
 import { importDwal } from '../../foreign/dwal-transfer.ts';
+import { Before } from '../before.ts';
 import { declare, type Context, type Run } from '../context.ts';
 import { Exit, UsageError } from '../exit.ts';
 import { count, plural, rate, sizeExact, time } from '../format.ts';
@@ -43,6 +43,7 @@ async function importInto(context: Context, from: string, directory: string, opt
   // The source comes first: a wrong one is noticed before anything is made.
   const source = new DwalReader(from);
   const before = new Before(directory);
+  let lastLsnBefore: number | undefined;
   const begun = performance.now();
   let log: RecordLog | undefined;
   let result: Result;
@@ -52,14 +53,14 @@ async function importInto(context: Context, from: string, directory: string, opt
     if (log.length > 0 && options.append !== true) {
       throw new UsageError(`${directory} holds ${plural(log.length, 'record')} already`, 'add --append, or choose another');
     }
-    before.lastLsn = log.lastLsn;
+    lastLsnBefore = log.lastLsn;
     await transfer(context, source, log, options);
     const lastLsn = await log.sync();
     await log.close();
-    result = { firstLsn: before.lastLsn + 1, lastLsn, seconds: (performance.now() - begun) / 1000 };
+    result = { firstLsn: lastLsnBefore + 1, lastLsn, seconds: (performance.now() - begun) / 1000 };
   } catch (error) {
     // Whoever has the store locked has made it, or is about to use it.
-    if (!VarveError.is(error, 'ERR_VARVE_LOCKED')) await before.restore(log);
+    if (!VarveError.is(error, 'ERR_VARVE_LOCKED')) await restore(before, log, lastLsnBefore);
     throw error;
   }
   await report(context, source, directory, result, options);
@@ -78,50 +79,27 @@ async function transfer(context: Context, source: DwalReader, log: RecordLog, op
   }
 }
 
-/** What was there before, so that a failed import can be undone. */
-class Before {
-  /** LSN of the last record; known once the log is open. */
-  lastLsn: number | undefined;
-  private readonly directory: string;
-  /** Directories that are missing, innermost first. */
-  private readonly missing: string[] = [];
-  /** What the directory held, where it holds no store. */
-  private readonly names: ReadonlySet<string> | undefined;
-
-  constructor(directory: string) {
-    this.directory = directory;
-    for (let at = directory; !existsSync(at); at = dirname(at)) this.missing.push(at);
-    const names = this.missing.length > 0 ? [] : readdirSync(directory);
-    this.names = names.includes('CONTROL') ? undefined : new Set(names);
-  }
-
-  async restore(log: RecordLog | undefined): Promise<void> {
-    if (this.names === undefined) {
-      if (this.lastLsn !== undefined) await this.cut(log!, this.lastLsn);
-      await log?.close();
-      return;
-    }
+/** Makes the directory what it was, or the log as long as it was. */
+async function restore(before: Before, log: RecordLog | undefined, lastLsn: number | undefined): Promise<void> {
+  if (before.isNew) {
     // Whatever stops a clean close, the files are going to be removed.
     await log?.close().catch(() => undefined);
-    if (!existsSync(this.directory)) return;
-    for (const name of readdirSync(this.directory)) {
-      if (!this.names.has(name)) rmSync(join(this.directory, name), { force: true });
-    }
-    for (const path of this.missing) {
-      if (readdirSync(path).length === 0) rmdirSync(path);
-    }
+    before.removeMade();
+    return;
   }
+  if (lastLsn !== undefined) await cut(log!, lastLsn);
+  await log?.close();
+}
 
-  private async cut(log: RecordLog, lastLsn: number): Promise<void> {
-    if (!log.poisoned) {
-      log.truncateAfter(lastLsn);
-      return;
-    }
-    // A poisoned log writes nothing any more: opened again, it can.
-    await log.close().catch(() => undefined);
-    await using again = await RecordLog.open(this.directory);
-    if (again.lastLsn > lastLsn) again.truncateAfter(lastLsn);
+async function cut(log: RecordLog, lastLsn: number): Promise<void> {
+  if (!log.poisoned) {
+    log.truncateAfter(lastLsn);
+    return;
   }
+  // A poisoned log writes nothing any more: opened again, it can.
+  await log.close().catch(() => undefined);
+  await using again = await RecordLog.open(log.directory);
+  if (again.lastLsn > lastLsn) again.truncateAfter(lastLsn);
 }
 
 interface Result {
