@@ -3,6 +3,8 @@
  * that shows the log as it is; else from the hints of the sealed segments and the frames of the others, in the order of
  * the log.
  */
+import { join } from 'node:path';
+import { KEYDIR_NAME } from '../log/names.ts';
 import type { RecoveryReport } from '../log/report.ts';
 import type { Segment } from '../log/segment.ts';
 import { isUnusable, type IgnoredFile, type Unusable } from './derived-file.ts';
@@ -64,7 +66,14 @@ export class TableLoader {
   private loadFile(): Unusable | undefined {
     const { source, table } = this;
     const file = openKeydirFile(source.context, source.state());
-    return isUnusable(file) ? file : table.restore(file);
+    if (isUnusable(file)) return file;
+    // A reader goes on where a segment cannot be read; the table would lead into it.
+    const there = (baseLsn: number): boolean => source.segments().find(baseLsn)?.baseLsn === baseLsn;
+    const lost = file.segments.find(({ baseLsn }) => baseLsn !== 0 && !there(baseLsn));
+    if (lost === undefined) return table.restore(file);
+    file.close();
+    const path = join(source.context.directory, KEYDIR_NAME);
+    return { reason: 'outdated', path, because: `it leads to segment ${lost.baseLsn}, which the log does not have` };
   }
 
   /** Takes in the run of a segment; whether its hint was used. */

@@ -237,6 +237,9 @@ export class KeyTable {
     const segment = this.segmentOf(number);
     if (segment === undefined) {
       this.dropMissing();
+      // Whoever asks again must not find it again.
+      this.dir.dropSegment(number);
+      this.dir.purge();
       return;
     }
     pool.hold(segment);
