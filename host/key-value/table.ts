@@ -229,8 +229,8 @@ export class KeyTable {
   }
 
   /**
-   * Maps the segment of a number; one that is gone is taken out of the table. It stays mapped until `letGo`: keys of one
-   * hash lie in several segments, of which mapping one could otherwise cost another, for ever.
+   * Maps the segment of a number; one that is gone is taken out of the table. It stays mapped until `letGo`: keys of
+   * one hash lie in several segments, of which mapping one could otherwise cost another, for ever.
    */
   map(number: number): void {
     const { pool } = this.log;

@@ -84,8 +84,8 @@ export abstract class BatchAppender extends Appender {
   private stagedCount = 0;
 
   /**
-   * Puts one record with a key on the stage, for `appendKeyedRun`; with an expiry, of kind `PutMeta`. False where it has
-   * no room for it. Nothing else may use the stage in between.
+   * Puts one record with a key on the stage, for `appendKeyedRun`; with an expiry, of kind `PutMeta`. False where it
+   * has no room for it. Nothing else may use the stage in between.
    */
   stageKeyed(key: Uint8Array | string, expiresAt: number, payload: Uint8Array | string): boolean {
     const most = strideOf(bytesMax(key) + PUT_META_BYTES + bytesMax(payload));

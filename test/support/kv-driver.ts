@@ -5,8 +5,10 @@
 import { STAGE_BYTES } from '../../host/generated/abi.ts';
 import { VarveError } from '../../host/errors/varve-error.ts';
 import type { CompactionReport } from '../../host/key-value/compaction.ts';
-import { KeyValueStore, type KeyValueBatchResult as BatchResult } from '../../host/key-value/key-value-store.ts';
-import type { Key, KeyValueOperation, KeyValueOptions, PutManyOptions } from '../../host/key-value/types.ts';
+import { KeyValueStore } from '../../host/key-value/key-value-store.ts';
+import type {
+  Key, KeyValueBatchResult as BatchResult, KeyValueOperation, KeyValueOptions, PutManyOptions,
+} from '../../host/key-value/types.ts';
 import { compareKey, compareWhole } from './kv-judge.ts';
 import { type Change, KeyValueModel, type State, isLive } from './kv-model.ts';
 import { type Condition, type Expiry, KEYS, type Operation, PREFIXES, nameOf } from './kv-operations.ts';
