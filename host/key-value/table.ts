@@ -334,13 +334,6 @@ export class KeyTable {
     this.numbers.clear();
   }
 
-  /** Whether a key leads to the record at an offset. Looks at all of them: for what is damaged, and says not whose it is. */
-  pointsAt(segment: Segment, offset: number): boolean {
-    const number = this.numberOf(segment);
-    for (const entry of this.dir.entries()) if (entry.segment === number && entry.offset === offset) return true;
-    return false;
-  }
-
   /** Removes what has expired by `now`. */
   expire(now: number): void {
     this.expiry.popDue(now, this.expireAt);
