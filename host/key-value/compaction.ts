@@ -161,11 +161,14 @@ export class Compactor {
     const { table, source: { pool } } = this;
     let offset: number = FRAMES_OFFSET;
     let ordinal = 0;
-    const end = segment.dataEnd;
+    let end = segment.dataEnd;
     for (;;) {
       await this.turn(work);
       // Whatever was awaited, the store may have been closed since, and its memory be another's.
       this.proceed(work.signal);
+      // Where the next segment could not be made, this one was appended to again.
+      if (work.writer.segments.last === segment) work.writer.rotate();
+      end = segment.dataEnd;
       // A segment with nothing alive is dropped as it is.
       if (offset >= end || table.dir.liveRecords(table.numberOf(segment)) === 0) break;
       pool.hold(segment);

@@ -1,7 +1,7 @@
 /**
  * Whether the simulation of the key-value store would find a bug: promises are broken on purpose, each behind a switch
  * that exists in tests alone (test/simulation/canaries.test.ts shows that nothing of them is shipped), and the power
- * cuts must find each within few seeds - and nothing in the same seeds without the bug.
+ * cuts must find each within few seeds - and nothing in that seed without the bug.
  */
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { KEY_VALUE_CANARIES } from '../support/kv-canaries.ts';

@@ -1,8 +1,8 @@
 /**
  * Failing calls under a random workload on a key-value store, on the simulated disk: any call of any operation fails,
- * wholly or after a part of its work, once or from then on; the disk fills up; the writer is killed, and the power is cut
- * in between. A store that is not poisoned is as it was before the call or as it should be after it, in this process and
- * in the next; a poisoned one can be read, and is opened again.
+ * wholly or after a part of its work, once or from then on; the disk fills up; the writer is killed, and the power is
+ * cut in between. A store that is not poisoned is as it was before the call or as it should be after it, in this
+ * process and in the next; a poisoned one can be read, and is opened again.
  *
  * VARVE_SEED replays one seed.
  */

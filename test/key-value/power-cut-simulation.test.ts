@@ -1,7 +1,7 @@
 /**
  * Power cuts under a random workload on a key-value store, on the simulated disk: at any call of any operation, and at
- * every single sync; also while it compacts, and where the machine stops again while it recovers. Whatever the disk kept
- * or lost, the store holds what was put up to some moment behind the last durable write, and nothing else.
+ * every single sync; also while it compacts, and where the machine stops again while it recovers. Whatever the disk
+ * kept or lost, the store holds what was put up to some moment behind the last durable write, and nothing else.
  *
  * VARVE_SEED replays one seed.
  */

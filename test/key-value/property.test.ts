@@ -13,13 +13,17 @@ import { scaled } from '../support/tally.ts';
 
 const operation = fc.noShrink(fc.nat(0xffffffff)).map((seed) => drawOperation(new Random(seed)));
 
+const CASES = [
+  ['simulated', 'immediate', 60], ['simulated', 'manual', 60], ['real', 'immediate', 25],
+] as const;
+
 describe('a key-value store is a Map', { timeout: scaled(180_000) }, () => {
-  for (const [kind, syncs, runs] of [['simulated', 'immediate', 60], ['simulated', 'manual', 60], ['real', 'immediate', 25]] as const) {
+  for (const [kind, syncs, runs] of CASES) {
     it(`whatever is done with it (${kind} disk, ${syncs} syncs)`, async () => {
       const seed = seedFromEnvironment();
       const list = fc.array(operation, { minLength: 20, maxLength: 250, size: 'max' });
-      await fc.assert(fc.asyncProperty(list, fc.boolean(), (operations, auto) => against(kind, syncs, operations, auto)),
-        { numRuns: scaled(runs), ...seed === undefined ? {} : { seed } });
+      const property = fc.asyncProperty(list, fc.boolean(), (operations, auto) => against(kind, syncs, operations, auto));
+      await fc.assert(property, { numRuns: scaled(runs), ...seed === undefined ? {} : { seed } });
     });
   }
 });

@@ -3,7 +3,7 @@
  */
 import { afterAll, describe, expect, it } from 'vitest';
 import { RecordLog } from '../../host/record-log/record-log.ts';
-import { failure, giveCore, takeCore } from '../support/log-fixture.ts';
+import { giveCore, takeCore } from '../support/log-fixture.ts';
 import { SimulatedDisk } from '../support/simulated-disk.ts';
 
 const core = takeCore('simd', 64 << 20);
@@ -49,20 +49,5 @@ describe('a sync that fails', () => {
       log.closeSync();
     }
     expect(failed).toBeGreaterThan(3);
-  });
-
-  // The kernel reports it once for each open file: to the sync off the event loop, which is told of it only later.
-  it.fails('is not passed over by a blocking one before the log is told of it', async () => {
-    const { disk, log } = openLog();
-    log.append('second');
-    disk.failAt({ operation: 'sync', error: 'EIO' });
-    const failing = log.sync().catch(() => undefined);
-    disk.completeSyncs();
-    try {
-      failure('ERR_VARVE_IO', () => log.syncNow());
-    } finally {
-      await failing;
-      log.closeSync();
-    }
   });
 });

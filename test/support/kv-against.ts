@@ -41,4 +41,3 @@ export async function against(kind: DiskKind, syncs: 'immediate' | 'manual', ope
   await driver.finish();
   fixture.dispose();
 }
-

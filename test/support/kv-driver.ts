@@ -4,112 +4,22 @@
  */
 import { STAGE_BYTES } from '../../host/generated/abi.ts';
 import { VarveError } from '../../host/errors/varve-error.ts';
-import type { CompactionReport } from '../../host/key-value/compaction.ts';
-import { KeyValueStore } from '../../host/key-value/key-value-store.ts';
-import type {
-  Key, KeyValueBatchResult as BatchResult, KeyValueOperation, KeyValueOptions, PutManyOptions,
-} from '../../host/key-value/types.ts';
-import { compareKey, compareWhole } from './kv-judge.ts';
-import { type Change, KeyValueModel, type State, isLive } from './kv-model.ts';
+import type { Key, KeyValueBatchResult as BatchResult, KeyValueOperation, PutManyOptions } from '../../host/key-value/types.ts';
+import { compareKey } from './kv-judge.ts';
+import { type Change, isLive } from './kv-model.ts';
 import { type Condition, type Expiry, KEYS, type Operation, PREFIXES, nameOf } from './kv-operations.ts';
+import { KeyValueSession, turns } from './kv-session.ts';
 import { SlowIteration } from './kv-slow-iteration.ts';
 
-export type Store = KeyValueStore<Buffer>;
 type Named<N extends Operation['name']> = Extract<Operation, { readonly name: N }>;
 
 const RUN_RECORDS = 1024;
 const RUN_BYTES = 512 << 10;
 const ITERATIONS_MAX = 4;
 
-export interface DriverOptions {
-  /** What the store is opened with, but for what the driver decides. */
-  readonly store: () => KeyValueOptions;
-  readonly directory: string;
-  /** Completes the syncs that the disk has under way, where it does not do so by itself. */
-  readonly completeSyncs?: () => void;
-  /** Shows every view what was stored, where the disk does not do so by itself. */
-  readonly refresh?: () => void;
-}
-
 class Thrown extends Error {}
 
-export function turns(count: number): Promise<void> {
-  return new Promise((resolve) => {
-    const turn = (left: number): void => { if (left === 0) resolve(); else setImmediate(turn, left - 1); };
-    turn(count);
-  });
-}
-
-export class KeyValueDriver {
-  readonly model = new KeyValueModel();
-  current: Store | undefined;
-  now = 1_000_000_000_000;
-  /** Promises that nobody waits for yet: durable writes, syncs, compactions. None may be rejected but as expected. */
-  readonly pending: Promise<void>[] = [];
-  iterations: SlowIteration[] = [];
-  compactions = 0;
-  reports: CompactionReport[] = [];
-  protected stamp = 0;
-  protected mappedBytesMax = 1 << 20;
-  protected readonly options: DriverOptions;
-
-  constructor(options: DriverOptions) {
-    this.options = options;
-  }
-
-  get store(): Store { return this.current!; }
-
-  open(): void {
-    const { store, directory } = this.options;
-    this.current = KeyValueStore.openSync<Buffer>(directory, {
-      keys: 'binary', autoCompact: false, segmentBytes: 65536, mappedBytesMax: this.mappedBytesMax, now: () => this.now,
-      ...store(),
-    });
-  }
-
-  /** What promises were rejected with. */
-  protected readonly errors: unknown[] = [];
-  /** Resolves when a store that is being closed is. */
-  protected closing: Promise<unknown> = Promise.resolve();
-  /** Told that what was committed up to here is durable. */
-  protected durable(_lsn: number): void {}
-
-  /** What must come of a promise. */
-  protected expect<T>(promise: Promise<T>, check: (result: T) => void): void {
-    const { store } = this;
-    this.pending.push(promise.then((result) => { if (store === this.current) check(result); }).catch((error: unknown) => {
-      // Of a store that was closed, or whose process has ended, nothing is expected any more.
-      const isOver = store !== this.current || (store.closed && VarveError.is(error, 'ERR_VARVE_CLOSED'));
-      if (!isOver) this.errors.push(error);
-    }));
-  }
-
-  /** Runs what writes these units, and takes down what came of it. */
-  protected write<T>(units: readonly (readonly Change[] | 'clear')[], run: () => T): T {
-    const { model, store } = this;
-    model.begin(store.lastLsn, units);
-    let result: T;
-    try {
-      result = run();
-    } catch (error) {
-      this.noteFailed();
-      throw error;
-    }
-    const before = model.committedLsn;
-    model.settle(store.lastLsn);
-    if (units.length > 0 && model.committedLsn === before) throw new Error('nothing was written');
-    return result;
-  }
-
-  /** Takes down what a call that failed has written, before anything else is; of a store that is no more, nobody knows. */
-  protected noteFailed(): void {
-    this.model.settle(this.store.lastLsn);
-  }
-
-  protected value(size: number): Buffer {
-    return Buffer.alloc(size, `${this.stamp++};`);
-  }
-
+export class KeyValueDriver extends KeyValueSession {
   private expiry(expiry: Expiry): { options: object; expiresAt: number } {
     if (expiry === undefined) return { options: {}, expiresAt: 0 };
     if ('ttl' in expiry) return { options: { ttl: expiry.ttl }, expiresAt: this.now + expiry.ttl };
@@ -229,8 +139,8 @@ export class KeyValueDriver {
       units.at(-1)!.push([nameOf(key), { value, expiresAt }]);
       bytes += value.length;
     }
-    const result: number | Promise<number> = this.write(units, () => this.store.putMany(entries as Iterable<readonly [Buffer, Buffer]>,
-      { ...options, durable } as PutManyOptions & { readonly durable: true }));
+    const all = { ...options, durable } as PutManyOptions & { readonly durable: true };
+    const result: number | Promise<number> = this.write(units, () => this.store.putMany(entries, all));
     this.expectSame(result, entries.length, 'the count of putMany');
   }
 
@@ -247,7 +157,9 @@ export class KeyValueDriver {
       changes.push([nameOf(key), { value, expiresAt }]);
       return { type: 'put', key, value, ...options };
     });
-    const result: BatchResult | Promise<BatchResult> = this.write([changes], () => this.store.batch(operations, { durable } as { durable: true }));
+    const options = { durable } as { readonly durable: true };
+    const result: BatchResult | Promise<BatchResult> = this.write([changes],
+      () => this.store.batch(operations, options));
     const lsn = this.model.committedLsn;
     const check = ({ firstLsn, lastLsn }: BatchResult): void => {
       this.requireSame(firstLsn, lsn - items.length + 1, 'the first LSN of a batch');
@@ -306,12 +218,6 @@ export class KeyValueDriver {
     this.requireSame(lsn, this.model.committedLsn, 'the LSN of a clear');
   }
 
-  /** Compares everything. */
-  compareAll(): number {
-    this.options.refresh?.();
-    return compareWhole(this.store, this.model.state, this.now);
-  }
-
   private look({ keys }: Named<'look'>): void {
     this.options.refresh?.();
     for (const at of keys) compareKey(this.store, KEYS[at]!, this.model.state, this.now);
@@ -325,12 +231,7 @@ export class KeyValueDriver {
 
   private iterate({ over, prefix: at }: Named<'iterate'>): void {
     if (this.iterations.length >= ITERATIONS_MAX) this.endIteration(0);
-    this.iterations.push(new SlowIteration(this.store, over, PREFIXES[at]!, this.model.state as State, this.now));
-  }
-
-  private endIteration(index: number): void {
-    const [iteration] = this.iterations.splice(index, 1);
-    iteration!.take(Infinity, this.now);
+    this.iterations.push(new SlowIteration(this.store, over, PREFIXES[at]!, this.model.state, this.now));
   }
 
   private consume({ which, count, leave }: Named<'consume'>): void {
@@ -347,29 +248,11 @@ export class KeyValueDriver {
     const onProgress = (): void => {
       if (slices++ === abortAfter) controller.abort(new Thrown('enough'));
     };
-    this.compactions++;
     const running = this.store.compact({ minDeadRatio, budgetMs, onProgress, signal: controller.signal });
-    const done = running.then((report) => { this.reports.push(report); }, (error: unknown) => {
+    const done = running.catch((error: unknown) => {
       if (!(error instanceof Thrown)) throw error;
     });
-    this.expect(done.finally(() => { this.compactions--; }), () => undefined);
-  }
-
-  /** Lets everything that is under way come to its end. */
-  async settle(): Promise<void> {
-    while (this.iterations.length > 0) this.endIteration(0);
-    for (let waiting = true; waiting;) {
-      const all = this.pending.splice(0);
-      waiting = all.length > 0;
-      const done = Promise.all(all).then(() => true);
-      while (!await Promise.race([done, turns(1).then(() => false)])) this.options.completeSyncs?.();
-    }
-    this.throwErrors();
-  }
-
-  protected throwErrors(): void {
-    const [error] = this.errors.splice(0);
-    if (error !== undefined) throw error as Error;
+    this.expect(done, () => undefined);
   }
 
   private async reopen({ mappedBytesMax, blocking }: Named<'reopen'>): Promise<void> {
@@ -377,23 +260,6 @@ export class KeyValueDriver {
     await this.close(blocking);
     this.open();
     this.compareAll();
-  }
-
-  /** Closes the store: iterations end, and what is under way ends with ERR_VARVE_CLOSED at most. */
-  async close(blocking: boolean): Promise<void> {
-    const { store } = this;
-    if (blocking) store.closeSync();
-    else {
-      let closed = false;
-      const closing = store.close().finally(() => { closed = true; });
-      this.closing = closing.catch(() => undefined);
-      while (!await Promise.race([closing.then(() => true), turns(1).then(() => closed)])) this.options.completeSyncs?.();
-      await closing;
-    }
-    this.durable(this.model.committedLsn);
-    for (const iteration of this.iterations.splice(0)) iteration.requireClosed(this.now);
-    await this.settle();
-    this.current = undefined;
   }
 
   /** Lets everything end, compacts what is dead, looks at what is left, and closes. */

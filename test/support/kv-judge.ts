@@ -1,6 +1,6 @@
 /**
- * The judgement: whether a key-value store is what the model says, in every way in which it can be asked. What differs is
- * thrown.
+ * The judgement: whether a key-value store is what the model says, in every way in which it can be asked. What differs
+ * is thrown.
  */
 import { FRAME_HEADER_BYTES, PUT_META_BYTES } from '../../host/generated/abi.ts';
 import type { ReadableStore } from '../../host/key-value/readable-store.ts';

@@ -1,7 +1,7 @@
 /**
- * What a key-value store must hold: a Map, and the journal of what made it what it is. The log recovers a prefix, so what
- * a store holds whose last record has LSN L is exactly what the journal says up to L: after a restart, and for a reader
- * who has seen so much. Compaction appends copies, which change nothing.
+ * What a key-value store must hold: a Map, and the journal of what made it what it is. The log recovers a prefix, so
+ * what a store holds whose last record has LSN L is exactly what the journal says up to L: after a restart, and for a
+ * reader who has seen so much. Compaction appends copies, which change nothing.
  *
  * Keys are the bytes of the key as Latin-1 text. What has expired stays in the Map; whoever compares leaves it out.
  */

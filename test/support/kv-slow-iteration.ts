@@ -1,6 +1,6 @@
 /**
- * An iteration over a key-value store that takes its time: it must deliver what there was when it began, each once; what
- * has expired since may be left out.
+ * An iteration over a key-value store that takes its time: it must deliver what there was when it began, each once;
+ * what has expired since may be left out.
  */
 import { VarveError } from '../../host/errors/varve-error.ts';
 import type { ReadableStore } from '../../host/key-value/readable-store.ts';

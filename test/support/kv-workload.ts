@@ -8,16 +8,17 @@ import { STATIC_END } from '../../host/generated/abi.ts';
 import { VarveError } from '../../host/errors/varve-error.ts';
 import { KeyValueStore } from '../../host/key-value/key-value-store.ts';
 import { withKnownId } from './kv-against.ts';
-import { KeyValueDriver, type Store, turns } from './kv-driver.ts';
+import { KeyValueDriver } from './kv-driver.ts';
 import { compareKey, compareWhole } from './kv-judge.ts';
+import { DIRECTORY, KeyValueOnlooker, closeWhateverFails } from './kv-onlooker.ts';
 import { KEYS, type Operation, drawOperation } from './kv-operations.ts';
+import { type Store, turns } from './kv-session.ts';
 import { drawFault, fillUp, lyingStorage } from './log-faults.ts';
 import { wipeCore } from './log-fixture.ts';
 import type { Random } from './random.ts';
-import { type PlannedFault, SimulatedDisk, SimulatedPowerCut, type SimulatedStorage } from './simulated-disk.ts';
+import { type PlannedFault, SimulatedDisk, type SimulatedPowerCut, type SimulatedStorage } from './simulated-disk.ts';
 import type { Tally } from './tally.ts';
 
-const DIRECTORY = '/store';
 const TRACE = process.env['VARVE_TRACE'] === '1';
 
 export interface KeyValueWorkloadOptions {
@@ -45,7 +46,7 @@ export class KeyValueWorkload extends KeyValueDriver {
   private readonly setup: KeyValueWorkloadOptions;
   private readonly tally: Tally;
   private storage: SimulatedStorage;
-  private reader: Store | undefined;
+  private readonly onlooker: KeyValueOnlooker | undefined;
   /** The last LSN that was said to be on disk. */
   private durableLsn = 0;
   /** Whether a fault has struck since the store was opened. */
@@ -68,6 +69,7 @@ export class KeyValueWorkload extends KeyValueDriver {
     this.random = setup.random;
     this.tally = setup.tally;
     this.storage = this.start();
+    this.onlooker = setup.readerCore && new KeyValueOnlooker(disk, setup.readerCore, setup.random, setup.tally);
   }
 
   private start(): SimulatedStorage {
@@ -181,36 +183,8 @@ export class KeyValueWorkload extends KeyValueDriver {
     if (random.chance(0.3)) this.judgeReader(true);
   }
 
-  /** A reader in another process sees what the journal says up to where it has seen, and a living writer's last. */
   private judgeReader(isAlive: boolean): void {
-    const { readerCore: core } = this.setup;
-    if (core === undefined) return;
-    const { random, disk } = this;
-    disk.refresh();
-    try {
-      this.reader ??= KeyValueStore.openSync<Buffer>(DIRECTORY, {
-        core, storage: disk.storage(), readOnly: true, keys: 'binary', now: () => this.now,
-        mappedBytesMax: random.pick([0, 65536, 1 << 22]),
-      });
-    } catch (error) {
-      if (isAlive || !(VarveError.is(error, 'ERR_VARVE_NOT_FOUND') || VarveError.is(error, 'ERR_VARVE_TRUNCATED'))) throw error;
-      return;
-    }
-    const { reader } = this;
-    const { lastLsn } = reader;
-    if (isAlive && lastLsn !== this.store.lastLsn) {
-      throw new Error(`the reader is at ${lastLsn}, its writer at ${this.store.lastLsn}`);
-    }
-    const state = this.model.at(lastLsn);
-    this.tally.count('states seen by the reader');
-    if (random.chance(0.3)) compareWhole(reader, state, this.now);
-    else compareKey(reader, random.pick(KEYS), state, this.now);
-    if (random.chance(0.1)) this.closeReader();
-  }
-
-  private closeReader(): void {
-    this.reader?.closeSync();
-    this.reader = undefined;
+    this.onlooker?.judge(this.model, this.now, isAlive ? this.store.lastLsn : undefined);
   }
 
   protected override noteFailed(): void {
@@ -225,7 +199,7 @@ export class KeyValueWorkload extends KeyValueDriver {
     this.iterations = [];
   }
 
-  /** After an error: the store is as it was, or as it should be; or it is poisoned, can be read, and is opened again. */
+  /** After an error: the store is as it was or as it should be; or it is poisoned, can be read, and is opened again. */
   private async afterError(error: unknown): Promise<void> {
     if (!this.faulted || !isTyped(error)) throw error;
     this.trace('error', (error as Error).message);
@@ -242,7 +216,7 @@ export class KeyValueWorkload extends KeyValueDriver {
       this.tally.count('poisoned');
       this.disk.refresh();
       compareWhole(store, this.model.at(store.lastLsn), this.now);
-      this.closeWhateverFails(store);
+      closeWhateverFails(store);
     }
     this.current = undefined;
     this.forgetIterations();
@@ -254,7 +228,7 @@ export class KeyValueWorkload extends KeyValueDriver {
   /** Drops what failed syncs have left. A reader has seen it, and is not told. */
   private evict(): boolean {
     if (this.disk.evictFailedPages() === 0) return false;
-    this.closeReader();
+    this.onlooker?.close();
     return true;
   }
 
@@ -276,18 +250,10 @@ export class KeyValueWorkload extends KeyValueDriver {
     this.errors.length = 0;
   }
 
-  private closeWhateverFails(store: Store): void {
-    try {
-      store.closeSync();
-    } catch (error) {
-      if (!(error instanceof SimulatedPowerCut) && !VarveError.is(error)) throw error;
-    }
-  }
-
   /** Clears away what a dead writer had, and starts the next process. */
   private async bury(): Promise<void> {
     const store = this.current ?? this.lost;
-    if (store !== undefined) this.closeWhateverFails(store);
+    if (store !== undefined) closeWhateverFails(store);
     this.current = this.lost = undefined;
     this.forgetIterations();
     // What the dead process was about to do must not be done to the memory of the next one.
@@ -338,7 +304,7 @@ export class KeyValueWorkload extends KeyValueDriver {
   private requireRepeatable(): void {
     const { readerCore: core } = this.setup;
     if (core === undefined || this.random.chance(0.7)) return;
-    this.closeReader();
+    this.onlooker?.close();
     const again = KeyValueStore.openSync<Buffer>(DIRECTORY, {
       core, storage: this.disk.clone().storage(), keys: 'binary', now: () => this.now, autoCompact: false,
     });
@@ -359,7 +325,7 @@ export class KeyValueWorkload extends KeyValueDriver {
       disk.powerCut(random, policy);
       this.trace('cut', policy);
       this.tally.count('faults.power cut');
-      this.buryReader();
+      this.onlooker?.bury();
       await this.bury();
       disk.queue.mode = 'immediate';
       // The machine may stop again while it recovers.
@@ -371,16 +337,10 @@ export class KeyValueWorkload extends KeyValueDriver {
     disk.check();
   }
 
-  private buryReader(): void {
-    if (this.reader !== undefined) this.closeWhateverFails(this.reader);
-    this.reader = undefined;
-    if (this.setup.readerCore !== undefined) wipeCore(this.setup.readerCore);
-  }
-
   /** Gives up everything as it is. */
   async abandon(): Promise<void> {
     this.disk.processCrash();
-    this.buryReader();
+    this.onlooker?.bury();
     await this.bury();
   }
 
@@ -389,7 +349,7 @@ export class KeyValueWorkload extends KeyValueDriver {
     this.disk.queue.mode = 'immediate';
     if (this.current === undefined) this.open();
     await super.finish();
-    this.closeReader();
+    this.onlooker?.close();
     this.disk.check();
     for (const [error, count] of this.disk.faults.injected) {
       if (error !== 'power-cut') this.tally.add(`faults.${error}`, count);
