@@ -9,6 +9,7 @@ import type { RecoveryReport } from '../log/report.ts';
 import type { Segment } from '../log/segment.ts';
 import { isUnusable, type IgnoredFile, type Unusable } from './derived-file.ts';
 import { readHintFile } from './hint-file.ts';
+import { ATTEMPTS, isMoved } from '../log/reader.ts';
 import { hintedSegment } from './hints.ts';
 import { openKeydirFile } from './keydir-file.ts';
 import type { LogSource, Run } from './source.ts';
@@ -55,10 +56,17 @@ export class TableLoader {
     if (unused !== undefined) {
       note(ignored, unused);
       table.adopt();
-      for (const run of source.runs(0, lastLsn)) if (this.takeRun(run, ignored)) hints++;
+      try {
+        for (const run of source.runs(0, lastLsn)) if (this.takeRun(run, ignored)) hints++;
+      } catch (error) {
+        if (source.reader === undefined || !isMoved(error)) throw error;
+        // Dropped by the writer meanwhile: begun again, as it is now.
+        hints = 0;
+        this.rebuild();
+      }
     }
-    this.applied = lastLsn;
-    this.first = firstLsn;
+    this.applied = Math.max(this.applied, lastLsn);
+    this.first = Math.max(this.first, firstLsn);
     return { log: source.report, keydir: unused === undefined ? 'loaded' : 'rebuilt', hints, ignored, damaged };
   }
 
@@ -107,6 +115,20 @@ export class TableLoader {
 
   /** Reader: takes in what the writer has done since. */
   catchUp(): void {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        this.catchUpOnce();
+        return;
+      } catch (error) {
+        // The writer has dropped a segment since the list of them was read. What was taken in is taken in again.
+        if (!isMoved(error) || attempt === ATTEMPTS) throw error;
+      } finally {
+        this.table.letGo();
+      }
+    }
+  }
+
+  private catchUpOnce(): void {
     const reader = this.source.reader!;
     reader.refresh();
     if (reader.generation !== this.generation) this.rebuild();
@@ -135,8 +157,9 @@ export class TableLoader {
   private rebuild(): void {
     this.table.reset();
     this.applied = 0;
+    this.first = 0;
     this.generation = this.source.generation;
-    this.takeNew();
+    this.catchUp();
   }
 }
 

@@ -7,6 +7,7 @@ import { VarveError } from '../errors/varve-error.ts';
 import { Frame, KEY_OFFSET, Status } from '../generated/abi.ts';
 import { realStorage } from '../io/real-storage.ts';
 import type { PoolCounters } from '../log/pool.ts';
+import { ATTEMPTS, isMoved } from '../log/reader.ts';
 import type { RecordRef } from '../log/record.ts';
 import { lsnAt, statusName } from '../log/segments.ts';
 import type { CompiledCodec } from './codec.ts';
@@ -52,6 +53,8 @@ export abstract class ReadableStore<K extends Key, V> {
   /** Writer: LSN from which the table may lack what was committed; 0 where it lacks nothing. */
   protected missingFrom = 0;
   private keyBytes = 0;
+  /** How often the writer was faster, without a pause. */
+  private overtaken = 0;
   private isClosed = false;
 
   protected constructor(options: CheckedKeyValueOptions<V>) {
@@ -119,7 +122,7 @@ export abstract class ReadableStore<K extends Key, V> {
     let status = first;
     try {
       while (status === Status.Unmapped) {
-        this.table.map(dir.segment);
+        this.mapFound(dir.segment);
         status = dir.find(this.keyBytes, check);
       }
     } finally {
@@ -127,6 +130,18 @@ export abstract class ReadableStore<K extends Key, V> {
     }
     if (status === Status.Ok || status === Status.Absent) return status === Status.Ok;
     throw this.damaged(status);
+  }
+
+  /** Maps the segment of a number; a reader looks anew where the writer has just dropped it. */
+  private mapFound(number: number): void {
+    try {
+      this.table.map(number);
+    } catch (error) {
+      if (this.source.reader === undefined || !isMoved(error) || ++this.overtaken > ATTEMPTS) throw error;
+      this.loader.catchUp();
+      return;
+    }
+    this.overtaken = 0;
   }
 
   /** The error for a record that is not what the table says. */

@@ -10,6 +10,9 @@ import { VarveError } from '../errors/varve-error.ts';
 import {
   FRAMES_OFFSET, FRAME_HEADER_BYTES, Frame, INFO_KEY_MASK, INFO_KIND_SHIFT, KEY_OFFSET, Kind, PUT_META_BYTES, Status,
 } from '../generated/abi.ts';
+import type { SegmentView } from '../core/segment-view.ts';
+import type { SegmentPool } from '../log/pool.ts';
+import { isMoved } from '../log/reader.ts';
 import { copyRun } from '../log/copies.ts';
 import type { Segment } from '../log/segment.ts';
 import { corruptFrame } from '../log/segments.ts';
@@ -138,7 +141,7 @@ export class Snapshot<T> implements IterableIterator<T, undefined> {
     const { source: { pool, context: { core } }, table, prefix } = this.options;
     const { dir } = table;
     this.requireThere(segment);
-    const view = pool.view(segment);
+    const view = this.mapped(pool, segment);
     const number = table.numberOf(segment);
     const prefixBytes = prefix.length === 0 ? 0 : writeKey(core.memory.bytes, KEY_OFFSET, prefix);
     const from = this.offset;
@@ -197,8 +200,20 @@ export class Snapshot<T> implements IterableIterator<T, undefined> {
   /** A reader cannot keep the writer from dropping what it is about to deliver. */
   private requireThere(segment: Segment): void {
     const { source } = this.options;
-    if (source.segments().find(segment.baseLsn) === segment) return;
-    throw new VarveError('ERR_VARVE_TRUNCATED',
+    if (source.segments().find(segment.baseLsn) !== segment) throw this.overtaken(segment);
+  }
+
+  private mapped(pool: SegmentPool, segment: Segment): SegmentView {
+    try {
+      return pool.view(segment);
+    } catch (error) {
+      throw this.options.source.reader !== undefined && isMoved(error) ? this.overtaken(segment) : error;
+    }
+  }
+
+  private overtaken(segment: Segment): VarveError {
+    const { source } = this.options;
+    return new VarveError('ERR_VARVE_TRUNCATED',
       `the store in ${source.context.directory} was compacted while it was being iterated over; begin again`,
       { path: segment.path, segment: segment.baseLsn });
   }

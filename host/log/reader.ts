@@ -20,7 +20,7 @@ import { SegmentSet } from './segments.ts';
 import { extendToWatermark, isCutting } from './watermark.ts';
 
 /** How often a directory is read again when a writer changes it meanwhile. */
-const ATTEMPTS = 50;
+export const ATTEMPTS = 50;
 
 /** Records that are not in the log any more, as a reader notices it. */
 export interface LogChange {
@@ -34,7 +34,7 @@ export interface LogChange {
 const POLL_MS = 100;
 
 /** Whether a segment is gone since it was listed, or another file has taken its place. */
-function isMoved(error: unknown): boolean {
+export function isMoved(error: unknown): boolean {
   return VarveError.is(error, 'ERR_VARVE_NOT_FOUND') || VarveError.is(error, 'ERR_VARVE_TRUNCATED');
 }
 

@@ -45,7 +45,7 @@ describe('readers in other processes', () => {
     const directory = place.file('store');
     const writer = start('kv-updater', [directory, UPDATES]);
     expect(await writer.told()).toBe('open');
-    const readers = [start('kv-follower', [directory, 12, 1 << 30]), start('kv-follower', [directory, 34, 0])];
+    const readers = [start('kv-follower', [directory, 12, 1 << 30]), start('kv-follower', [directory, 34, 4 << 20])];
     for (const reader of readers) expect(await reader.told()).toBe('open');
     const report = await writer.told() as Report;
     // With everything written, everything is the same for all.
@@ -59,7 +59,7 @@ describe('readers in other processes', () => {
     for (const each of seen) {
       expect(each.wrong.slice(0, 3)).toEqual([]);
       expect([each.size, each.digest]).toEqual([report.size, report.digest]);
-      for (const count of [each.gets, each.found, each.entries]) expect(count).toBeGreaterThan(1000);
+      for (const count of [each.gets, each.found, each.entries]) expect(count).toBeGreaterThan(500);
       for (const name of ['gets', 'entries', 'iterations', 'overtaken', 'drops'] as const) tally.add(name, each[name]);
     }
   });
