@@ -15,10 +15,10 @@ afterAll(() => { scratch.remove(); });
 const COMMANDS = ['put', 'get', 'del', 'keys', 'export', 'import', 'compact', 'stat', 'check'];
 
 /** A closed store of text. */
-async function makeStore(entries: readonly (readonly [string | Uint8Array, string])[], segmentBytes = 65536): Promise<string> {
+async function makeStore(entries: readonly (readonly [string, string])[]): Promise<string> {
   const directory = scratch.path();
   await using store = await KeyValueStore.open<string, string>(directory, {
-    values: 'utf8', segmentBytes, autoCompact: false,
+    values: 'utf8', segmentBytes: 65536, autoCompact: false,
   });
   for (const [key, value] of entries) store.put(key, value);
   return directory;
