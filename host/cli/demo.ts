@@ -1,8 +1,8 @@
 /**
  * `varve demo`: the main job on real input. It appends every record of a data set to a log, syncs, closes, opens again,
- * scans and checks all of it, reads at random, does the like with typed records (demo-typed.ts), and prints what it
- * did, how fast, and where the files are. Whatever it reads is compared with the input: a wrong byte ends it with exit
- * code 3.
+ * scans and checks all of it, reads at random, does the like with typed records (demo-typed.ts) and with keys
+ * (demo-keys.ts), and prints what it did, how fast, and where the files are. Whatever it reads is compared with the
+ * input: a wrong byte ends it with exit code 3.
  */
 import type { Command } from 'commander';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { Core, RecordLog } from '../index.ts';
 import { declare, type Context, type Run } from './context.ts';
+import { demoKeys, type KeysResult } from './demo-keys.ts';
 import { Mismatch, randomFrom, timed, type Step } from './demo-steps.ts';
 import { declareDemoReader, demoTyped, flightsOf, type TypedResult } from './demo-typed.ts';
 import { Exit, UsageError } from './exit.ts';
@@ -28,6 +29,8 @@ interface Options {
 
 /** The typed records, beside the segments of the log. */
 const TYPED_FILE = 'flights.varve';
+/** The key-value store, a directory of its own there. */
+const KEYS_DIRECTORY = 'keys';
 const DATA_SET = 'flights-200k.json';
 const READS_DEFAULT = 100_000;
 
@@ -36,7 +39,7 @@ export function declareDemo(program: Command, run: Run): void {
     usage: 'demo',
     summary: 'append, scan, check and read 200,000 real records, and say how fast',
     description: 'The records are those of vega-datasets\' flights-200k.json: first in a log, then as typed records that a '
-      + 'second process reads while they are written. The files stay where they are said to be, so that they can be '
+      + 'second process reads while they are written, then by key, with airports beside them. The files stay where they are said to be, so that they can be '
       + 'looked at.',
     examples: ['varve demo', 'varve demo --input events.ndjson --dir ./events-log', 'varve demo --no-keep'],
   })
@@ -67,7 +70,8 @@ async function demo(context: Context, options: Options): Promise<Exit> {
     await verify(steps, directory, texts, options);
     const flights = flightsOf(texts);
     const typed = flights && await demoTyped(steps, join(directory, TYPED_FILE), flights, options);
-    await report(context, options, { input, directory, texts, steps, typed });
+    const keys = await demoKeys(steps, join(directory, KEYS_DIRECTORY), input, texts, options);
+    await report(context, options, { input, directory, texts, steps, typed, keys });
     return Exit.Ok;
   } catch (error) {
     if (!(error instanceof Mismatch)) throw error;
@@ -178,17 +182,28 @@ interface Result {
   readonly steps: readonly Step[];
   /** Where the records are flights. */
   readonly typed: TypedResult | undefined;
+  readonly keys: KeysResult;
+}
+
+/** The files of the demo, those in the directory of the key-value store too. */
+function filesIn(directory: string): { readonly name: string; readonly bytes: number }[] {
+  return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(directory, entry.name);
+    if (!entry.isDirectory()) return [{ name: entry.name, bytes: statSync(path).size }];
+    return filesIn(path).map(({ name, bytes }) => ({ name: join(entry.name, name), bytes }));
+  });
 }
 
 async function report({ out }: Context, options: Options, result: Result): Promise<void> {
-  const { input, directory, texts, steps, typed } = result;
-  const files = readdirSync(directory).map((name) => ({ name, bytes: statSync(join(directory, name)).size }));
+  const { input, directory, texts, steps, typed, keys } = result;
+  const files = filesIn(directory);
   const fileBytes = files.reduce((sum, file) => sum + file.bytes, 0);
   const peakRssBytes = process.resourceUsage().maxRSS * 1024;
   const { variant } = Core.shared();
   if (options.json === true) {
     await out.json({
-      schema: 'varve.demo.v1', input, directory, kept: options.keep, records: texts.length, steps, typed: typed ?? null, files,
+      schema: 'varve.demo.v1', input, directory, kept: options.keep, records: texts.length, steps, typed: typed ?? null,
+      keys, files,
       peakRssBytes, core: variant, node: process.version, platform: `${process.platform}-${process.arch}`,
     });
     return;
@@ -207,12 +222,14 @@ async function report({ out }: Context, options: Options, result: Result): Promi
       ['live', `the second process found more records ${count(typed.steps)} times, and the last one `
         + `${typed.behindMs.toFixed(1)} ms after it was appended`],
     ] as const),
+    ['keys', `${count(keys.keys)}; compaction made ${size(keys.bytesAfter)} of ${size(keys.bytesBefore)}`],
     ['files', `${options.keep ? directory : `${directory} (removed)`}: ${plural(files.length, 'file')}, ${sizeExact(fileBytes)}`],
     ['memory', `${size(peakRssBytes)} at most, the data set and its texts included`],
     ['core', `${variant}, Node.js ${process.version}, ${process.platform}-${process.arch}`],
     ...(options.keep ? [
       ['look', `${command} stat ${directory}`],
       ['', `${command} cat ${directory} --limit 3`],
+      ['', `${command} kv stat ${join(directory, KEYS_DIRECTORY)}`],
     ] as const : []),
   ]));
 }

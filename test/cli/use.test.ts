@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
-import { RecordLog, TypedStore } from '../../host/index.ts';
+import { KeyValueStore, RecordLog, TypedStore } from '../../host/index.ts';
 import { defineSchema, f64, i32, u32 } from '../../host/schema.ts';
 import { ROOT } from '../support/repository.ts';
 import { ended, makeLog, start, varve, varveJson } from '../support/cli.ts';
@@ -106,7 +106,12 @@ describe.concurrent('varve demo', () => {
     expect(report.steps.map(({ step, records }) => [step, records])).toEqual([
       ['parse the input', 3], ['append, one by one', 3], ['sync to the disk', 3], ['open again', 0],
       ['scan and compare', 3], ['check every frame', 3], ['read by random LSN', 50],
+      ['keys: put, one by one', 3], ['keys: sync to the disk', 3], ['keys: get by random key', 50],
+      ['keys: open again', 0], ['keys: compact, every second one deleted', 2], ['keys: check', 2],
     ]);
+    expect(report).toMatchObject({ keys: { keys: 2 } });
+    await using keys = await KeyValueStore.open<string, string>(join(directory, 'keys'), { readOnly: true, values: 'utf8' });
+    expect([...keys]).toEqual([['record/0000001', '{"a":"ü"}'], ['owner', 'second']]);
     await using log = await RecordLog.open(directory, { readOnly: true });
     expect([...log].map(({ payload }) => Buffer.from(payload).toString())).toEqual(['{"a":1}', '{"a":"ü"}', '[3]']);
   });
@@ -121,6 +126,11 @@ describe.concurrent('varve demo', () => {
     }
     expect(stdout).toMatch(/│ typed: sum of each column +│ 600,000 │ /);
     expect(stdout).toMatch(/│ typed: read by random index +│ 100,000 │ /);
+    expect(stdout).toMatch(/│ keys: put, one by one +│ 200,000 │ /);
+    expect(stdout).toMatch(/│ keys: get by random key +│ 100,000 │ /);
+    expect(stdout).toMatch(/│ keys: update of departures +│ +5,366 │ /);
+    expect(stdout).toMatch(/│ keys: entries with a prefix +│ +3,376 │ /);
+    expect(stdout).toMatch(/^keys +103,\d{3}; compaction made [\d.]+ MiB of [\d.]+ MiB$/m);
     expect(stdout).toContain('every record was read back as it was appended');
     expect(stdout).toMatch(/live +the second process found more records [1-9][\d,]* times, and the last one [\d.]+ ms after/);
     const [, directory] = /files +(\S+) \(removed\)/.exec(stdout)!;
