@@ -22,7 +22,8 @@ describe('a key-value store is a Map', { timeout: scaled(180_000) }, () => {
     it(`whatever is done with it (${kind} disk, ${syncs} syncs)`, async () => {
       const seed = seedFromEnvironment();
       const list = fc.array(operation, { minLength: 20, maxLength: 250, size: 'max' });
-      const property = fc.asyncProperty(list, fc.boolean(), (operations, auto) => against(kind, syncs, operations, auto));
+      const property = fc.asyncProperty(list, fc.boolean(), (operations, auto) =>
+        against(kind, syncs, operations, auto));
       await fc.assert(property, { numRuns: scaled(runs), ...seed === undefined ? {} : { seed } });
     });
   }
