@@ -347,6 +347,13 @@ export class KeyValueWorkload extends KeyValueDriver {
   override async finish(): Promise<void> {
     this.disk.queue.mode = 'immediate';
     if (this.current === undefined) this.open();
+    try {
+      await this.settle();
+      if (this.store.poisoned) throw new VarveError('ERR_VARVE_POISONED', 'a sync has failed');
+    } catch (error) {
+      // A fault of the last step, whose call ends only now.
+      await this.afterError(error);
+    }
     await super.finish();
     this.onlooker?.close();
     this.disk.check();
