@@ -1,6 +1,6 @@
 /**
- * What the store that was a model for this one gets wrong (found by running it), named, one by one: none of it may happen
- * here. And what one damaged record must not do to others.
+ * What the store that was a model for this one gets wrong (found by running it), named, one by one: none of it may
+ * happen here. And what one damaged record must not do to others.
  */
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * Readers beside the writer of a store: in the same process, in a worker thread, before the first write, after the last,
- * where little may stay mapped, and while segments are dropped below them.
+ * Readers beside the writer of a store: in the same process, in a worker thread, before the first write, after the
+ * last, where little may stay mapped, and while segments are dropped below them.
  */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';

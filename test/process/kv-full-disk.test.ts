@@ -1,6 +1,6 @@
 /**
- * A disk that is full, and a file-size limit, beneath a key-value store: typed errors and no signal, everything that was
- * put stays readable, and writing and compacting go on once there is room again.
+ * A disk that is full, and a file-size limit, beneath a key-value store: typed errors and no signal, everything that
+ * was put stays readable, and writing and compacting go on once there is room again.
  */
 import { rmSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';

@@ -1,6 +1,6 @@
 /**
- * A process that dies between any two file calls of a compaction: every key has what it had, nothing deleted is back, and
- * the next compaction comes to its end. Unlike killing at random moments, this repeats.
+ * A process that dies between any two file calls of a compaction: every key has what it had, nothing deleted is back,
+ * and the next compaction comes to its end. Unlike killing at random moments, this repeats.
  */
 import { rmSync } from 'node:fs';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';

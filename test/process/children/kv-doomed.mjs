@@ -1,8 +1,8 @@
 /**
  * Compacts a key-value store and kills itself at the n-th file call that changes something: before it, or right after.
  *
- * Arguments: directory, n, 'before' or 'after'. Ends with 0 where it was done before n calls. What the store holds before
- * and after is what `contents` of the parent says: of 400 keys, every third deleted, every other put again.
+ * Arguments: directory, n, 'before' or 'after'. Ends with 0 where it was done before n calls. The store
+ * holds, before and after: of 400 keys, every third deleted, every other put again.
  */
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
