@@ -68,6 +68,19 @@ describe('names', () => {
     failure('ERR_VARVE_NOT_FOUND', () => storage.rename(place.file('a'), place.file('b')));
   });
 
+  it('renames a directory over an empty one alone, and removes empty ones', () => {
+    for (const name of ['a', 'b', 'full']) storage.createDirectory(place.file(name));
+    writeFileSync(place.file('a/one'), '1');
+    writeFileSync(place.file('full/two'), '2');
+    failure('ERR_VARVE_IO', () => { storage.rename(place.file('a'), place.file('full')); });
+    storage.rename(place.file('a'), place.file('b'));
+    expect([storage.list(place.path), storage.list(place.file('b'))]).toEqual([['b', 'full'], ['one']]);
+    failure('ERR_VARVE_IO', () => { storage.removeDirectory(place.file('b')); });
+    storage.remove(place.file('b/one'));
+    for (let twice = 0; twice < 2; twice++) storage.removeDirectory(place.file('b'));
+    expect(storage.list(place.path)).toEqual(['full']);
+  });
+
   it('removes a file, or does nothing where there is none', () => {
     storage.create(place.file('a')).close();
     storage.remove(place.file('a'));

@@ -4,9 +4,10 @@
  */
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
 import { KeyValueStore } from '../../host/index.ts';
-import { damage, makeLog, segmentsOf, tear, varve, varveJson } from '../support/cli.ts';
+import { damage, ended, makeLog, segmentsOf, start, tear, varve, varveJson } from '../support/cli.ts';
 import { Scratch } from '../support/dwal.ts';
 
 const scratch = new Scratch('cli-kv');
@@ -192,6 +193,31 @@ describe.concurrent('a store as a whole', () => {
     const sorted = async (from: string) => (await varve(['kv', 'export', from])).stdout;
     expect(await sorted(directory)).toBe(await sorted(target));
   });
+
+  it('is copied wholly or not at all, whenever the command is killed', async () => {
+    const directory = await makeStore(Array.from({ length: 20_000 }, (_, at) => [`key ${at}`, 'v'.repeat(100)] as const));
+    const parent = scratch.directory();
+    const target = join(parent, 'copy');
+    let whole = 0;
+    for (let kill = 0; kill < 12; kill++) {
+      const child = start(['kv', 'compact', directory, '--to', target]);
+      const end = ended(child);
+      await setTimeout(100 + kill * 50);
+      child.kill('SIGKILL');
+      await end;
+      const isThere = existsSync(target);
+      if (isThere) {
+        whole++;
+        expect(await varveJson(['kv', 'check', target])).toMatchObject({ code: 0, json: [{ keys: 20_000 }] });
+      }
+      for (const name of readdirSync(parent)) {
+        expect(name).toMatch(/^copy$|^\.copy\.\d+\.[0-9a-f]{12}\.tmp$/);
+        rmSync(join(parent, name), { recursive: true });
+      }
+    }
+    expect(whole).toBeLessThan(12);
+    expect(await varve(['kv', 'compact', directory, '--to', target])).toMatchObject({ code: 0 });
+  }, 60_000);
 
   it('of which a record is damaged is checked with 3, by its key; that get gives 3, the others 0', async () => {
     const directory = await makeStore([['a', 'value one'], ['b', 'value two']]);

@@ -124,6 +124,18 @@ describe('a full or failing disk', () => {
     expect(disk.freeBytes()).toBe(7 * PAGE);
   });
 
+  test('renames a directory over an empty one alone, and removes empty ones', () => {
+    for (const name of ['/a', '/b', '/full']) storage.createDirectory(name);
+    for (const name of ['/a/one', '/full/two']) storage.create(name).close();
+    expect(failure(() => { storage.rename('/a', '/full'); }).code).toBe('ERR_VARVE_IO');
+    storage.rename('/a', '/b');
+    expect([storage.list('/a'), storage.list('/b')]).toEqual([undefined, ['one']]);
+    expect(failure(() => { storage.removeDirectory('/b'); }).code).toBe('ERR_VARVE_IO');
+    storage.remove('/b/one');
+    for (let twice = 0; twice < 2; twice++) storage.removeDirectory('/b');
+    expect(storage.list('/b')).toBe(undefined);
+  });
+
   test('writes what has room and then fails', () => {
     disk.capacity = 2 * PAGE;
     const file = storage.create('/d/a');
