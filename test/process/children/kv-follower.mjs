@@ -49,7 +49,7 @@ function iterate() {
   seen.iterations++;
 }
 
-while (!order.stop) {
+for (let turn = 0; !order.stop; turn++) {
   tolerate('get', () => {
     for (let i = 0; i < 500; i++) {
       const key = `key ${below(20000)}`;
@@ -60,7 +60,7 @@ while (!order.stop) {
       seen.found++;
     }
   });
-  if (below(4) === 0) tolerate('iterate', iterate);
+  if (turn % 3 === 1) tolerate('iterate', iterate);
   tolerate('stats', () => {
     const { segments, keys } = store.stats();
     if (keys > 20000 || segments < 1) seen.wrong.push(`${keys} keys in ${segments} segments`);
