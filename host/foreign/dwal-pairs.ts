@@ -72,6 +72,6 @@ export async function exportDwalPairs(
     writer.abandon();
     throw error;
   }
-  writer.finish();
+  await writer.finish();
   return writer;
 }

@@ -62,6 +62,6 @@ export async function exportDwal(
     writer.abandon();
     throw error;
   }
-  writer.finish();
+  await writer.finish();
   return writer;
 }

@@ -3,11 +3,11 @@
  * synced, and renamed at the end. Whatever fails before leaves neither the target nor the temporary directory.
  */
 import {
-  closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeSync,
+  closeSync, existsSync, fsync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { VarveError } from '../errors/varve-error.ts';
-import { attempt } from '../io/errors.ts';
+import { attempt, translated } from '../io/errors.ts';
 import { syncDirectory } from './atomic-file.ts';
 import {
   DWAL_SEGMENT_ID_MAX, dwalFrameBytes, dwalSegmentName, encodeDwal, isDwalKind, type DwalRecord,
@@ -54,6 +54,8 @@ export class DwalWriter implements DwalTarget {
   private buffered = 0;
   private segmentSize = 0;
   private descriptor: number | undefined;
+  /** Syncs of complete segments under way, which close them too. */
+  private readonly syncs: Promise<void>[] = [];
 
   /** Errors: ERR_VARVE_FOREIGN_DIRECTORY where `directory` is not empty, ERR_VARVE_NOT_FOUND, ERR_VARVE_IO */
   constructor(directory: string, options: DwalWriterOptions = {}) {
@@ -127,16 +129,28 @@ export class DwalWriter implements DwalTarget {
 
   private finishSegment(): void {
     this.flush();
-    const descriptor = this.descriptor!;
-    attempt(this.temporary, () => fsyncSync(descriptor));
+    const sync = this.sync(this.descriptor!);
     this.descriptor = undefined;
-    closeSync(descriptor);
+    // Whoever finishes is told.
+    sync.catch(() => undefined);
+    this.syncs.push(sync);
   }
 
-  /** Makes all of it durable and gives it its name. On an error nothing is left behind. */
-  finish(): void {
+  private sync(descriptor: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      fsync(descriptor, (error) => {
+        closeSync(descriptor);
+        if (error === null) resolve();
+        else reject(translated(error, this.temporary));
+      });
+    });
+  }
+
+  /** Makes all of it durable, off the event loop, and gives it its name. On an error nothing is left behind. */
+  async finish(): Promise<void> {
     try {
       this.finishSegment();
+      await Promise.all(this.syncs);
       syncDirectory(this.temporary);
       attempt(this.directory, () => renameSync(this.temporary, this.directory));
       syncDirectory(dirname(this.directory));
