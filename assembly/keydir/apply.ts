@@ -15,11 +15,9 @@ import {
 } from '../layout/keydir';
 import { SegmentView } from '../layout/view';
 import { checkFrame } from '../record/frame';
-import { describe, find, hashOfFrame, isPut, resultOf, segmentAt, slotOf } from './find';
+import { AHEAD, describe, find, hashOfFrame, isPut, resultOf, segmentAt, slotOf, touchFrames } from './find';
 import { entryAt, insertAt, prepare, removeAt, touch } from './table';
 
-/** Records whose homes in the table are loaded before the first of them is taken in. */
-const AHEAD: u32 = 16;
 /** Bytes of a run from which on that is worth while. */
 const RUN_BYTES: u32 = 512;
 
@@ -96,24 +94,6 @@ function sizeWord(at: usize): u32 {
   if (info >> INFO_KIND_SHIFT != Kind.PutMeta) return size;
   const meta = changetype<PutMeta>(at + FRAME_HEADER_BYTES + (info & INFO_KEY_MASK));
   return meta.expiresAt == 0 ? size : size | (KeydirFlag.Expires << KEYDIR_FLAGS_SHIFT);
-}
-
-/** Loads the homes of the next frames of [offset, end); returns where those that it has not looked at begin. */
-function touchFrames(dir: Keydir, base: usize, offset: u32, end: u32): u32 {
-  let sum: u32 = 0;
-  for (let i: u32 = 0; i < AHEAD && end - offset >= FRAME_HEADER_BYTES; i++) {
-    const frame = changetype<Frame>(base + offset);
-    const size = frame.size;
-    const info = frame.info;
-    // The run itself says what is wrong with a frame.
-    if (size < FRAME_HEADER_BYTES || size > end - offset) return end;
-    if ((info & INFO_KEY_MASK) > size - FRAME_HEADER_BYTES) return end;
-    sum += touch(dir, hashOfFrame(dir, changetype<usize>(frame), info));
-    offset += frameStride(size);
-  }
-  // A load whose value nobody uses might be left out.
-  resultOf().slot = sum;
-  return offset;
 }
 
 /** Loads the homes of `count` hints. */

@@ -16,9 +16,11 @@ import {
 import { SegmentView } from '../layout/view';
 import { checkFrame } from '../record/frame';
 import { hashKey } from './hash';
-import { entryAt, homeOf } from './table';
+import { entryAt, homeOf, touch } from './table';
 
 const SEGMENT_SHIFT: usize = 4;
+/** Records whose homes in the table are loaded before the first of them is taken in. */
+export const AHEAD: u32 = 16;
 const NO_MATCH: i32 = 1;
 
 /** What is known of the segment of a number. */
@@ -187,4 +189,22 @@ export function keydirGet(dir: Keydir, keyBytes: u32, check: bool): Status {
   if (!isPut(at) || frameStride(frame.size) != (entry.size & KEYDIR_STRIDE_MASK) << 3) return Status.BadSize;
   describe(view, at);
   return Status.Ok;
+}
+
+/** Loads the homes of the next frames of [offset, end); returns where those that it has not looked at begin. */
+export function touchFrames(dir: Keydir, base: usize, offset: u32, end: u32): u32 {
+  let sum: u32 = 0;
+  for (let i: u32 = 0; i < AHEAD && end - offset >= FRAME_HEADER_BYTES; i++) {
+    const frame = changetype<Frame>(base + offset);
+    const size = frame.size;
+    const info = frame.info;
+    // The run itself says what is wrong with a frame.
+    if (size < FRAME_HEADER_BYTES || size > end - offset) return end;
+    if ((info & INFO_KEY_MASK) > size - FRAME_HEADER_BYTES) return end;
+    sum += touch(dir, hashOfFrame(dir, changetype<usize>(frame), info));
+    offset += frameStride(size);
+  }
+  // A load whose value nobody uses might be left out.
+  resultOf().slot = sum;
+  return offset;
 }

@@ -10,8 +10,8 @@ import {
   KEYDIR_FLAGS_SHIFT, KEYDIR_MOVE_BYTES, KEYDIR_STRIDE_MASK, Keydir, KeydirMove, PutMeta,
 } from '../layout/keydir';
 import { SegmentView } from '../layout/view';
-import { checkFrame } from '../record/frame';
-import { hashOfFrame, isPut, resultOf, segmentAt, slotOf } from './find';
+import { checkFrame, checkShape, frameCrc } from '../record/frame';
+import { hashOfFrame, isPut, resultOf, segmentAt, slotOf, touchFrames } from './find';
 import { entryAt } from './table';
 
 @inline
@@ -65,7 +65,8 @@ export function keydirWalk(
 /**
  * Copies the live records among the frames of [offset, end) of a mapped segment to the stage, as unsealed frames of
  * kind `PutMeta` that keep their version, and lists them as `KeydirMove`s at `VALUES_OFFSET`. The table stays as it is,
- * and must until `keydirMoved`.
+ * and must until `keydirMoved`. Only what is copied has its checksum computed; a live frame whose key is damaged cannot
+ * be told from a dead one, and stays in its segment's account.
  *
  * @param ordinal of the first frame in its segment
  * @param room bytes of the stage that may be filled
@@ -83,16 +84,23 @@ export function keydirCopy(
   let count: u32 = 0;
   let records: u32 = 0;
   let filled: u32 = 0;
+  let near = offset;
   let status = Status.Ok;
   while (offset < end && count < most && offset - from < bytesMax) {
+    if (offset >= near) near = touchFrames(dir, view.base, offset, end);
     const at = <usize>view.base + offset;
     const frame = changetype<Frame>(at);
-    status = checkFrame(at, end - offset, <u32>view.baseLsn + ordinal + records, view.salt);
+    status = checkShape(at, end - offset);
+    if (status == Status.Ok && frame.lsn != <u32>view.baseLsn + ordinal + records) status = Status.BadLsn;
     if (status != Status.Ok) break;
     const info = frame.info;
     const size = frame.size;
     const slot = isPut(at) ? slotOf(dir, hashOfFrame(dir, at, info), number, offset >> 3) : -1;
     if (slot >= 0) {
+      if (frame.crc != frameCrc(at, size, view.salt)) {
+        status = Status.BadCrc;
+        break;
+      }
       const isMeta = info >> INFO_KIND_SHIFT == Kind.PutMeta;
       const newSize = isMeta ? size : size + PUT_META_BYTES;
       const stride = frameStride(newSize);

@@ -12,7 +12,7 @@ import {
   FRAMES_OFFSET, FRAME_HEADER_BYTES, Frame, INFO_KEY_MASK, Kind, PUT_META_BYTES, STAGE_BYTES, STAGE_OFFSET, Status,
 } from '../generated/abi.ts';
 import type { Segment } from '../log/segment.ts';
-import { corruptFrame } from '../log/segments.ts';
+import { corruptFrame, lsnAt } from '../log/segments.ts';
 import type { LogWriter } from '../log/writer.ts';
 import { locationOf } from './expiry.ts';
 import type { HintKeeper } from './hints.ts';
@@ -23,9 +23,9 @@ import type { AutoCompactOptions } from './types.ts';
 
 /** Bytes that are copied at a time, and bytes that are looked through. */
 const SLICE_BYTES = 128 << 10;
-const LOOK_BYTES = 512 << 10;
+const LOOK_BYTES = 256 << 10;
 /** Milliseconds at a time of a compaction that nobody has asked for. */
-const BUDGET_MS = 2;
+const BUDGET_MS = 1;
 /** How often it is looked whether the last iteration over the store has ended. */
 const WAIT_MS = 10;
 
@@ -260,8 +260,23 @@ export class Compactor {
       throw corruptFrame(segment, at.offset, segment.baseLsn + at.ordinal, status);
     }
     const view = segment.view!;
+    // A dead frame whose size is damaged leads elsewhere.
+    const place = view.locate(at.ordinal);
+    if (place > 0 && place !== at.offset) return { offset: place, ordinal: at.ordinal };
     const next = at.ordinal + 1 < view.records ? view.locate(at.ordinal + 1) : end;
     return { offset: next > at.offset ? next : end, ordinal: at.ordinal + 1 };
+  }
+
+  /** The error for a live record that was not copied: nothing could tell that it is its key's, so it is damaged. */
+  private leftBehind(segment: Segment): VarveError {
+    const { table, source } = this;
+    const number = table.numberOf(segment);
+    source.pool.view(segment);
+    for (const entry of table.dir.entries()) {
+      if (entry.segment !== number) continue;
+      return corruptFrame(segment, entry.offset, lsnAt(segment, entry.offset), Status.BadCrc);
+    }
+    return new VarveError('ERR_VARVE_INTERNAL', `${segment.path} still has live records after compaction`);
   }
 
   private async makeDurable(writer: LogWriter): Promise<void> {
@@ -278,9 +293,7 @@ export class Compactor {
       this.proceed(work.signal);
     }
     this.proceed(work.signal);
-    if (table.dir.liveRecords(table.numberOf(segment)) > 0) {
-      throw new VarveError('ERR_VARVE_INTERNAL', `${segment.path} still has live records after compaction`);
-    }
+    if (table.dir.liveRecords(table.numberOf(segment)) > 0) throw this.leftBehind(segment);
     const { list } = source.segments();
     const next = list[list.indexOf(segment) + 1];
     if (next === undefined) return;

@@ -68,7 +68,8 @@ export class HintKeeper {
     const at = this.waiting.indexOf(segment);
     if (at >= 0) this.waiting.splice(at, 1);
     if (this.under?.segment === segment) this.under.writer.abort();
-    storage.remove(hintPath(directory, segment.baseLsn));
+    // Off the event loop: it has some megabytes. One that stays is found at the next opening.
+    storage.removeLater(hintPath(directory, segment.baseLsn)).catch(() => undefined);
   }
 
   private async work(): Promise<void> {

@@ -78,7 +78,7 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends WritingSt
    *
    * @param options.minDeadRatio compacts as many of the oldest segments as are dead by this share; default 0: all up to
    *   the last with a dead record
-   * @param options.budgetMs milliseconds that it works before the event loop has its turn; default 4
+   * @param options.budgetMs milliseconds that it works before the event loop has its turn; default 2
    * @throws (rejects with) ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_CORRUPT (a live record is damaged: what was not copied
    *   stays where it is), ERR_VARVE_CLOSED, ERR_VARVE_READ_ONLY, ERR_VARVE_POISONED, ERR_VARVE_DISK_FULL (nothing is
    *   lost; it can be tried again), ERR_VARVE_IO, the signal's reason

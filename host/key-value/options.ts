@@ -59,7 +59,7 @@ const CHECK: ReadonlySet<string> = new Set(['onProgress']);
 const WATCH: ReadonlySet<string> = new Set(['prefix', 'from', 'signal']);
 const AUTO_DEAD_RATIO = 0.5;
 const AUTO_BYTES = 64 << 20;
-const BUDGET_MS = 4;
+const BUDGET_MS = 2;
 const BUDGET_MS_MAX = 1000;
 
 function ratio(name: string, value: unknown): number {

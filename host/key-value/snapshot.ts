@@ -24,7 +24,7 @@ import type { Key } from './types.ts';
 
 const RUN_BYTES = 65536;
 
-/** Where a record of a run stands in the run's copy. */
+/** Where a record of a run stands in the run's copy. It is another one's after the call that it was given to. */
 export interface Piece {
   /** Where it stands in the log, as `locationOf` says it. */
   readonly location: number;
@@ -33,6 +33,33 @@ export interface Piece {
   readonly keyTo: number;
   readonly valueFrom: number;
   readonly valueTo: number;
+}
+
+/** The pieces of a run, one after the other. */
+class RunPiece implements Piece {
+  readonly buffer: Buffer;
+  location = 0;
+  keyFrom = 0;
+  keyTo = 0;
+  valueFrom = 0;
+  valueTo = 0;
+  private readonly words: Uint32Array;
+  private readonly first: number;
+
+  constructor(copy: Uint8Array<ArrayBuffer>, first: number) {
+    this.buffer = Buffer.from(copy.buffer, copy.byteOffset, copy.length);
+    this.words = new Uint32Array(copy.buffer, copy.byteOffset, copy.length >> 2);
+    this.first = first;
+  }
+
+  moveTo(at: number): void {
+    const info = this.words[(at + Frame.info) / 4]!;
+    this.location = this.first + at / 8;
+    this.keyFrom = at + FRAME_HEADER_BYTES;
+    this.keyTo = this.keyFrom + (info & INFO_KEY_MASK);
+    this.valueFrom = info >>> INFO_KIND_SHIFT === Kind.PutMeta ? this.keyTo + PUT_META_BYTES : this.keyTo;
+    this.valueTo = at + this.words[(at + Frame.size) / 4]!;
+  }
 }
 
 /** What an iteration is over. */
@@ -151,20 +178,8 @@ export class Snapshot<T> implements IterableIterator<T, undefined> {
       this.passOver(segment, end, status);
       return;
     }
-    const { replaced } = this.state;
-    const chosen: number[] = [];
-    for (let index = 0; index < listed; index++) {
-      const at = dir.offsetAt(index);
-      const place = at & ~1;
-      const isLive = at !== place || (replaced.size > 0 && replaced.has(locationOf(number, place)));
-      if (isLive) chosen.push(place - from);
-    }
-    this.items = [];
+    this.items = listed === 0 ? [] : this.take(number, view.base, from, offset, listed);
     this.next_ = 0;
-    if (chosen.length > 0) {
-      const copy = copyRun(core.memory.buffer, view.base + from, view.base + offset);
-      this.take(copy, chosen, locationOf(number, from));
-    }
     this.bytes += offset - from;
     this.offset = offset;
     this.ordinal += records;
@@ -183,18 +198,21 @@ export class Snapshot<T> implements IterableIterator<T, undefined> {
     this.ordinal++;
   }
 
-  private take(copy: Uint8Array<ArrayBuffer>, chosen: readonly number[], first: number): void {
-    const { make } = this.options;
-    const buffer = Buffer.from(copy.buffer, copy.byteOffset, copy.length);
-    const words = new Uint32Array(copy.buffer, copy.byteOffset, copy.length >> 2);
-    this.items = chosen.map((at) => {
-      const info = words[(at + Frame.info) / 4]!;
-      const keyFrom = at + FRAME_HEADER_BYTES;
-      const keyTo = keyFrom + (info & INFO_KEY_MASK);
-      const valueFrom = info >>> INFO_KIND_SHIFT === Kind.PutMeta ? keyTo + PUT_META_BYTES : keyTo;
-      const valueTo = at + words[(at + Frame.size) / 4]!;
-      return make({ location: first + at / 8, buffer, keyFrom, keyTo, valueFrom, valueTo });
-    });
+  /** What is made of those of the listed records that belong to the snapshot; their bytes are copied at once. */
+  private take(number: number, base: number, from: number, to: number, listed: number): T[] {
+    const { source: { context: { core } }, table: { dir }, make } = this.options;
+    const { replaced } = this.state;
+    const items: T[] = [];
+    let piece: RunPiece | undefined;
+    for (let index = 0; index < listed; index++) {
+      const at = dir.offsetAt(index);
+      const place = at & ~1;
+      if (at === place && !replaced.has(locationOf(number, place))) continue;
+      piece ??= new RunPiece(copyRun(core.memory.buffer, base + from, base + to), locationOf(number, from));
+      piece.moveTo(place - from);
+      items.push(make(piece));
+    }
+    return items;
   }
 
   /** A reader cannot keep the writer from dropping what it is about to deliver. */

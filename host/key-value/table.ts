@@ -23,8 +23,8 @@ import type { DamagedRecord } from './types.ts';
 /** Address space for a table: this part of what is free, so that it seldom has to move. */
 const RESERVED_PART = 8;
 const LEAST_TABLE_BYTES = 4 * RANGE_ALIGNMENT;
-/** The table grows by a quarter where it is, so a range must have room for more than that. */
-const GROWTH = 1.5;
+/** The table grows where it is, to twice its slots at most, so a range must have room for that. */
+const GROWTH = 2;
 /** Segments that are mapped for one call at a time: keys of one hash are two, and now and then three. */
 const HELD_MAX = 4;
 

@@ -132,7 +132,7 @@ export interface IterationOptions {
 export interface CompactOptions {
   /** Only segments of whose bytes at least this share is dead, 0 to 1. Default 0: as far as anything is dead. */
   readonly minDeadRatio?: number;
-  /** Milliseconds that it works at a time before the event loop has its turn, above 0 up to 1000. Default 4. */
+  /** Milliseconds that it works at a time before the event loop has its turn, above 0 up to 1000. Default 2. */
   readonly budgetMs?: number;
   /** Ends it with its reason, between two slices. What was done stays done. */
   readonly signal?: AbortSignal;

@@ -2,7 +2,7 @@
  * The writing half of a KeyValueStore: puts, deletes, batches. Each appends to the log and then has the table take in
  * what was appended; from the append on it is committed, whatever comes of the rest.
  */
-import { VarveError } from '../errors/varve-error.ts';
+import { VarveError, wrongType } from '../errors/varve-error.ts';
 import { Kind } from '../generated/abi.ts';
 import type { BatchRecord } from '../log/batches.ts';
 import type { Segment } from '../log/segment.ts';
@@ -154,7 +154,7 @@ export abstract class WritingStore<K extends Key, V> extends MovingStore<K, V> {
    * Puts many entries, faster than one by one, in runs of up to 1,024 records or 512 KiB, each of which is atomic.
    *
    * @returns how many there were
-   * @throws as `put`; the runs before are committed then, `details.count` says how many entries
+   * @throws as `put`; the runs before are committed then
    */
   putMany(
     entries: Iterable<readonly [K | Key, V]>, options: PutManyOptions & { readonly durable: true },
@@ -163,7 +163,9 @@ export abstract class WritingStore<K extends Key, V> extends MovingStore<K, V> {
   putMany(entries: Iterable<readonly [K | Key, V]>, options: PutManyOptions = {}): number | Promise<number> {
     if (this.writable.poisoned) this.writable.requireOpen();
     const { expiresAt, durable } = checkPutMany(options, this.now);
-    // Whole runs are taken before any of them is staged: iterators and codecs run the user's code.
+    // Whole runs are taken before any of them is staged: iterators and codecs run the user's code. A generator may fill
+    // the same buffers again for each entry.
+    const isKept = Array.isArray(entries) || entries instanceof Map;
     const keys: Key[] = [];
     const values: (Uint8Array | string)[] = [];
     let bytes = 0;
@@ -171,8 +173,8 @@ export abstract class WritingStore<K extends Key, V> extends MovingStore<K, V> {
     for (const entry of checkIterable('entries', entries)) {
       const [key, value] = checkEntry(count, entry);
       const payload = this.encoded(value);
-      keys.push(checkEntryKey(count, key));
-      values.push(payload);
+      keys.push(isKept ? checkEntryKey(count, key) : copyOf(checkEntryKey(count, key)));
+      values.push(isKept ? payload : copyOf(payload));
       bytes += payload.length;
       count++;
       if (keys.length === RUN_RECORDS || bytes >= RUN_BYTES) {
@@ -255,6 +257,7 @@ export abstract class WritingStore<K extends Key, V> extends MovingStore<K, V> {
     const { expiresAt, version } = found ? this.table.dir : { expiresAt: 0, version: 0 };
     const before = found ? this.value() : undefined;
     const after = change(before);
+    if (after instanceof Promise) throw wrongType('the result of fn', 'a value, at once', after);
     if (after === undefined && !found) return undefined;
     const bytes = after === undefined ? '' : this.codec.encode(after);
     this.requireVersion(key, version);
@@ -280,4 +283,9 @@ export abstract class WritingStore<K extends Key, V> extends MovingStore<K, V> {
     this.compactor.dropDead();
     return lsn;
   }
+}
+
+/** Data that stays what it is. */
+function copyOf<T extends Uint8Array | string>(data: T): Buffer | T {
+  return typeof data === 'string' ? data : Buffer.from(data);
 }

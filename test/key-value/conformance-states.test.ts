@@ -83,6 +83,23 @@ describe('wrong arguments', () => {
   });
 });
 
+describe('arguments that change', () => {
+  it('putMany keeps what a generator gave, though it fills the same buffers again', () => {
+    const store = place().open<string, Buffer>({});
+    function* reusing(): Generator<[Buffer, Buffer]> {
+      const key = Buffer.from('k0');
+      const value = Buffer.alloc(1);
+      for (let i = 0; i < 10; i++) {
+        key[1] = 0x30 + i;
+        value[0] = i;
+        yield [key, value];
+      }
+    }
+    expect(store.putMany(reusing())).toBe(10);
+    expect([store.size, store.get('k3'), store.get('k9')]).toEqual([10, Buffer.of(3), Buffer.of(9)]);
+  });
+});
+
 describe('states', () => {
   it('a closed store refuses every call, and closing again does nothing', async () => {
     const store = place().open();

@@ -203,6 +203,8 @@ describe('putMany, batch, update, clear', () => {
     expect(store.update('n', () => undefined)).toBeUndefined();
     expect([store.has('n'), store.lastLsn]).toEqual([false, 3]);
     expect(store.update('n', () => undefined)).toBeUndefined();
+    // What comes later is no value: JSON would make an empty object of it.
+    failure('ERR_VARVE_INVALID_ARGUMENT', () => store.update('n', (async () => Promise.resolve(1)) as never));
     expect(store.lastLsn).toBe(3);
   });
 

@@ -230,7 +230,7 @@ describe('iteration, compaction and watching', () => {
     expect(checkIteration({ prefix: 'user:' })).toBe('user:');
     expect(checkIteration({ prefix: '' })).toBe('');
     expect(checkIteration({ prefix: new Uint8Array(0) })).toEqual(new Uint8Array(0));
-    expect(checkCompact({})).toEqual({ minDeadRatio: 0, budgetMs: 4, signal: undefined, onProgress: undefined });
+    expect(checkCompact({})).toEqual({ minDeadRatio: 0, budgetMs: 2, signal: undefined, onProgress: undefined });
     expect(checkCompact({ minDeadRatio: 0.25, budgetMs: 0.5, signal, onProgress }))
       .toEqual({ minDeadRatio: 0.25, budgetMs: 0.5, signal, onProgress });
     expect(checkCompactTo('/d/../e', { signal })).toMatchObject({ directory: '/e', signal });
