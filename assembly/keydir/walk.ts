@@ -39,8 +39,10 @@ export function keydirWalk(
   const most = VALUES_BYTES >> 2;
   let count: u32 = 0;
   let records: u32 = 0;
+  let near = offset;
   let status = Status.Ok;
   while (offset < end && count < most) {
+    if (offset >= near) near = touchFrames(dir, view.base, offset, end);
     const at = <usize>view.base + offset;
     const frame = changetype<Frame>(at);
     if (records != 0 && offset - from + frameStride(frame.size) > bytesMax) break;
