@@ -14,7 +14,7 @@ const ALL_HASHES: u64 = 0x100000000;
 /** The table grows when it is filled to 7/8, by a quarter: its load is 0.7 at least, but in a small one. */
 const LOAD_OF_8: u64 = 7;
 const LEAST_SLOTS: u32 = 4096;
-/** A smaller table, of less than 16 MiB, is doubled: each time that it grows, every entry moves once. */
+/** A smaller table, of less than 16 MiB, is doubled where there is room: at each growth every entry moves once. */
 const SMALL_SLOTS: u32 = 1048576;
 /** While the table grows, a step every so many insertions, over so many slots. */
 const PACE: u32 = 8;
@@ -79,7 +79,8 @@ export function keydirReset(dir: Keydir): void {
 export function prepare(dir: Keydir): Status {
   if (dir.nextSlots == 0) {
     if (<u64>dir.count << 3 < <u64>dir.slots * LOAD_OF_8) return Status.Ok;
-    const next = <u64>dir.slots + (dir.slots < SMALL_SLOTS ? dir.slots : dir.slots >> 2);
+    let next = <u64>dir.slots << 1;
+    if (dir.slots >= SMALL_SLOTS || next + KEYDIR_SPARE > <u64>dir.room) next = <u64>dir.slots + (dir.slots >> 2);
     if (next + KEYDIR_SPARE > <u64>dir.room) return Status.Full;
     dir.nextSlots = <u32>next;
     dir.moved = dir.slots + KEYDIR_SPARE;

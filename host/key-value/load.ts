@@ -88,8 +88,8 @@ export class TableLoader {
   private takeRun({ segment, offset, end, ordinal }: Run, ignored: IgnoredFile[]): boolean {
     CANARY: if (globalThis.varveCanary === 'replay' && segment.footer === undefined) return false;
     if (ordinal === 0 && end === segment.dataEnd && this.takeHint(segment, ignored)) return true;
-    // Recovery has just checked what it found without a footer.
-    if (segment.footer === undefined && this.source.writer !== undefined) this.table.apply(segment, offset, end);
+    // What recovery has just looked through need not be checked once more.
+    if (segment.checked && this.source.writer !== undefined) this.table.apply(segment, offset, end);
     else this.table.applyChecked(segment, offset, end, ordinal);
     return false;
   }

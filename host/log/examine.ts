@@ -51,6 +51,7 @@ function frameLimit(segment: Segment): number {
 
 /** Finds the longest valid prefix of one segment; returns why the next frame is not valid. */
 export function scanSegment(segment: Segment, pool: SegmentPool): number {
+  segment.checked = true;
   const view = pool.view(segment);
   // What a crash left is cold as a rule; a mapping for writing is not read ahead.
   if (!segment.still) segment.mapping!.advise(0, segment.mapping!.length, 'willneed');

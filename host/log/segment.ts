@@ -65,6 +65,8 @@ export class Segment {
   epoch: number;
   /** Whether every byte is known to be on disk. */
   synced = false;
+  /** Whether every known frame was checked since the log was opened, or was appended since. */
+  checked = false;
   /** Whether frames may still be added to or cut from the file, by this process or by another one. */
   mayChange = true;
   /** Reader: whether mounting copies the file instead of mapping it, because no watermark vouches for its bytes. */
