@@ -289,13 +289,6 @@ export class Segment {
     }
   }
 
-  /** Whether a further frame of `stride` bytes would leave room for index and footer. */
-  fits(stride: number): boolean {
-    const { view } = this;
-    if (view === undefined) return false;
-    return view.dataEnd + stride + indexBytesFor(view.records + 1) + FOOTER_BYTES <= view.mapped;
-  }
-
   /**
    * Writes index and footer behind the last frame and trims the file to its logical end.
    *

@@ -1,42 +1,6 @@
 /**
- * The guide's examples run as they stand, against the package as it is built, and print what their comments say.
+ * The examples of the guide to key-value stores.
  */
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readSource, ROOT } from '../support/repository.ts';
+import { describeGuide } from '../support/guide.ts';
 
-let directory: string;
-
-beforeAll(() => {
-  directory = mkdtempSync(join(tmpdir(), 'varve-guide-'));
-  mkdirSync(join(directory, 'node_modules'));
-  symlinkSync(ROOT, join(directory, 'node_modules/varve'));
-});
-
-afterAll(() => { rmSync(directory, { recursive: true, force: true }); });
-
-const guide = readSource('docs/key-value-store.md').text;
-const examples = [...guide.matchAll(/```js\n([\s\S]*?)```/g)].map(([, code]) => code!);
-
-/** What an example says that it prints: the comments behind `console.log` and those that fill a line. */
-function promised(code: string): string[] {
-  return [...code.matchAll(/(?:console\.log\(.*\);|^) ?\/\/ (.*)$/gm)].map(([, text]) => text!);
-}
-
-describe('the guide', () => {
-  it('has examples that print something', () => {
-    expect(examples.length).toBeGreaterThanOrEqual(9);
-    for (const code of examples) expect(promised(code).length).toBeGreaterThan(0);
-  });
-
-  it.each(examples.map((code, at) => [at + 1, code] as const))('tells the truth in example %i', (at, code) => {
-    const file = join(directory, `example-${at}.mjs`);
-    writeFileSync(file, code);
-    const { status, stdout, stderr } = spawnSync(process.execPath, [file], { cwd: directory, encoding: 'utf8' });
-    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    expect(stdout.trimEnd().split('\n')).toEqual(promised(code));
-  }, 30_000);
-});
+describeGuide('docs/key-value-store.md', 9);

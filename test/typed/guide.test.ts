@@ -1,29 +1,16 @@
 /**
- * The guide's examples run as they stand, against the package as it is built, and print what their comments say.
+ * The examples of the guide to typed stores, with the classes that they have generated.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { expect } from 'vitest';
 import { CLI } from '../support/cli.ts';
-import { readSource, ROOT } from '../support/repository.ts';
-
-let directory: string;
-
-beforeAll(() => {
-  directory = mkdtempSync(join(tmpdir(), 'varve-guide-'));
-  mkdirSync(join(directory, 'node_modules'));
-  symlinkSync(ROOT, join(directory, 'node_modules/varve'));
-  writeFileSync(join(directory, 'package.json'), '{ "type": "module" }');
-  generateSources();
-});
-
-afterAll(() => { rmSync(directory, { recursive: true, force: true }); });
+import { describeGuide } from '../support/guide.ts';
 
 /** Writes the sources that the guide names in their first line, and what is generated of them, compiled. */
-function generateSources(): void {
+function generateSources(directory: string, guide: string): void {
   for (const [, name, code] of guide.matchAll(/```ts\n\/\/ ([\w-]+\.ts)\n([\s\S]*?)```/g)) {
     writeFileSync(join(directory, name!), code!);
     const { status, stderr } = spawnSync(process.execPath, [CLI, 'generate', name!], { cwd: directory, encoding: 'utf8' });
@@ -37,25 +24,7 @@ function generateSources(): void {
   }
 }
 
-const guide = readSource('docs/typed-store.md').text;
-const examples = [...guide.matchAll(/```js\n([\s\S]*?)```/g)].map(([, code]) => code!);
-
-/** What an example says that it prints: the comments behind `console.log` and those that fill a line. */
-function promised(code: string): string[] {
-  return [...code.matchAll(/(?:console\.log\(.*\);|^) ?\/\/ (.*)$/gm)].map(([, text]) => text!);
-}
-
-describe('the guide', () => {
-  it('has examples that print something', () => {
-    expect(examples.length).toBeGreaterThanOrEqual(5);
-    for (const code of examples) expect(promised(code).length).toBeGreaterThan(0);
-  });
-
-  it.each(examples.map((code, at) => [at + 1, code] as const))('tells the truth in example %i', (at, code) => {
-    const file = join(directory, `example-${at}.mjs`);
-    writeFileSync(file, code);
-    const { status, stdout, stderr } = spawnSync(process.execPath, [file], { cwd: directory, encoding: 'utf8' });
-    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    expect(stdout.trimEnd().split('\n')).toEqual(promised(code));
-  }, 30_000);
+describeGuide('docs/typed-store.md', 5, (directory, guide) => {
+  writeFileSync(join(directory, 'package.json'), '{ "type": "module" }');
+  generateSources(directory, guide);
 });
