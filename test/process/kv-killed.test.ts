@@ -13,8 +13,7 @@ import { newTally, scaled } from '../support/tally.ts';
 const SEED = seedFromEnvironment() ?? 20240611;
 /** Each must be under way at so many kills, for which there may be so many. */
 const OPERATIONS = [
-  'put', 'batch', 'delete', 'compact', 'iterate', 'clear', 'close', 'open',
-  ...'compactTo' in KeyValueStore.prototype ? ['copy'] : [],
+  'put', 'batch', 'delete', 'compact', 'iterate', 'clear', 'close', 'open', 'copy', 'export',
 ];
 const HITS_MIN = scaled(4);
 const KILLS_MAX = scaled(60);
@@ -27,6 +26,24 @@ afterAll(() => { tally.report(); });
 let place: ReturnType<typeof temporary>;
 beforeEach(() => { place = temporary(); });
 afterEach(() => { place.remove(); });
+
+/** A copy or an export that was under way is there whole, as it is now or as it was before, or not at all. */
+function requireWhole(directory: string): void {
+  const copy = `${directory}-copy`;
+  if (existsSync(copy)) {
+    const store = KeyValueStore.openSync<string, string>(copy, { readOnly: true, values: 'utf8' });
+    expect(store.check().outcome).toBe('ok');
+    store.closeSync();
+    tally.count('copies that were whole');
+  }
+  const file = `${directory}.jsonl`;
+  if (!existsSync(file)) return;
+  const lines = readFileSync(file, 'utf8').split('\n');
+  expect(lines.pop()).toBe('');
+  const keys = lines.map((line) => Buffer.from((JSON.parse(line) as { key_b64: string }).key_b64, 'base64'));
+  expect(keys.every((key, at) => at === 0 || Buffer.compare(keys[at - 1]!, key) < 0)).toBe(true);
+  tally.count('exports that were whole');
+}
 
 /** Takes in what a dead writer has noted, and compares the store with it; returns what was under way. */
 async function verify(directory: string, path: string, journal: StoreJournal, compacts: boolean): Promise<string[]> {
@@ -47,6 +64,7 @@ async function verify(directory: string, path: string, journal: StoreJournal, co
   }
   reader.closeSync();
   writer.closeSync();
+  requireWhole(directory);
   tally.count('faults.kill');
   tally.count('restarts');
   for (const what of underWay) tally.count(`killed in ${what}`);

@@ -26,6 +26,7 @@ function applied(contents: Contents, { what, serial, keys }: Pending): Contents 
 const BACKGROUND: ReadonlyMap<string, readonly [what: string, begun: boolean]> = new Map([
   ['compacting', ['compact', true]], ['compacted', ['compact', false]], ['iterating', ['iterate', true]],
   ['iterated', ['iterate', false]], ['copying', ['copy', true]], ['copied', ['copy', false]],
+  ['exporting', ['export', true]], ['exported', ['export', false]],
   ['closing', ['close', true]], ['opening', ['open', true]], ['open', ['open', false]],
 ]);
 

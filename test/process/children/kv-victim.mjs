@@ -4,9 +4,9 @@
  *
  * Arguments: directory, journal, seed, first serial number, and the operation that every second one is.
  */
-import { openSync, rmSync, writeSync } from 'node:fs';
+import { existsSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import { KeyValueStore } from '../../../dist/esm/index.js';
+import { exportJsonl, KeyValueStore } from '../../../dist/esm/index.js';
 import { KEYS, valueOf } from './kv-records.mjs';
 import { integers } from './records.mjs';
 
@@ -54,11 +54,18 @@ function iterate() {
 }
 
 async function copy() {
-  if (store.compactTo === undefined) return;
   note('copying');
-  rmSync(`${directory}-copy`, { recursive: true, force: true });
+  // Gone at once, so that what is found there after a kill is a copy.
+  rmSync(`${directory}-gone`, { recursive: true, force: true });
+  if (existsSync(`${directory}-copy`)) renameSync(`${directory}-copy`, `${directory}-gone`);
   await store.compactTo(`${directory}-copy`);
   note('copied');
+}
+
+async function exportAll() {
+  note('exporting');
+  await exportJsonl(store, `${directory}.jsonl`);
+  note('exported');
 }
 
 function open() {
@@ -87,6 +94,7 @@ const OPERATIONS = {
   compact,
   iterate,
   copy,
+  export: exportAll,
   close: async () => {
     note('closing');
     iteration = undefined;
