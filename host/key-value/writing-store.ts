@@ -151,7 +151,8 @@ export abstract class WritingStore<K extends Key, V> extends MovingStore<K, V> {
   }
 
   /**
-   * Puts many entries, faster than one by one, in runs of up to 1,024 records or 512 KiB, each of which is atomic.
+   * Puts many entries, faster than one by one, in runs of up to 1,024 records or 512 KiB, each of which is atomic; one
+   * that a large record brings above 1 MiB is written in parts.
    *
    * @returns how many there were
    * @throws as `put`; the runs before are committed then
@@ -172,9 +173,9 @@ export abstract class WritingStore<K extends Key, V> extends MovingStore<K, V> {
     let count = 0;
     for (const entry of checkIterable('entries', entries)) {
       const [key, value] = checkEntry(count, entry);
-      const payload = this.encoded(value);
+      const payload = isKept ? this.encoded(value) : copyOf(this.codec.encode(value));
       keys.push(isKept ? checkEntryKey(count, key) : copyOf(checkEntryKey(count, key)));
-      values.push(isKept ? payload : copyOf(payload));
+      values.push(payload);
       bytes += payload.length;
       count++;
       if (keys.length === RUN_RECORDS || bytes >= RUN_BYTES) {

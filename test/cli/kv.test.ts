@@ -50,6 +50,8 @@ describe.concurrent('varve kv', () => {
   it.each([
     [['get', 'x'], 'a key is missing'],
     [['get', 'x', 'xyz', '--key-encoding', 'hex'], 'the key is not hexadecimal: xyz'],
+    [['put', 'x', '', 'v'], 'a key has 1 to 65536 bytes, not 0'],
+    [['put', 'x', 'k'.repeat(65537), 'v'], 'a key has 1 to 65536 bytes, not 65537'],
     [['put', 'x', 'k', 'a b', '--value-encoding', 'base64'], 'the value is not base64: a b'],
     [['put', 'x', 'k', 'v', '--value-file', 'f'], 'there is a value and --value-file'],
     [['put', 'x', 'k', 'v', '--ttl', '1s', '--expires-at', '2030-01-01'], '--ttl and --expires-at exclude each other'],

@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
 import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
+import { KEY_BYTES_MAX } from '../../generated/abi.ts';
 import { translated } from '../../io/errors.ts';
 import { UsageError } from '../exit.ts';
 
@@ -50,6 +51,11 @@ export function takeKey(args: string[], { keyEncoding, keyFile }: KeyOptions): U
   const text = args.shift();
   if (text === undefined) throw new UsageError('a key is missing', 'give it behind the directory, or by --key-file');
   return decoded('the key', text, keyEncoding);
+}
+
+/** Refuses what is no key, before a store is made for it. */
+export function requireKey({ length }: Uint8Array): void {
+  if (length < 1 || length > KEY_BYTES_MAX) throw new UsageError(`a key has 1 to ${KEY_BYTES_MAX} bytes, not ${length}`);
 }
 
 /** The bytes of an argument. */

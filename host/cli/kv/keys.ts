@@ -7,8 +7,8 @@ import { declare, type Context, type Run } from '../context.ts';
 import { Exit, UsageError } from '../exit.ts';
 import { integerFrom, SEGMENT_SIZE } from '../parse.ts';
 import {
-  addKeyEncoding, addKeyOptions, addValueEncoding, bytesOfFile, decoded, duration, encoded, instant, member, takeKey,
-  type Encoding, type KeyOptions, type ValueOptions,
+  addKeyEncoding, addKeyOptions, addValueEncoding, bytesOfFile, decoded, duration, encoded, type Encoding, instant,
+  type KeyOptions, member, requireKey, takeKey, type ValueOptions,
 } from './bytes.ts';
 import { openForReading, openForWriting } from './store.ts';
 
@@ -58,6 +58,7 @@ async function put(context: Context, directory: string, args: string[], options:
   const { ttl, expiresAt, ifVersion, ifAbsent, segmentSize } = options;
   const key = takeKey(args, options);
   const value = takeValue(args, options);
+  requireKey(key);
   if (ttl !== undefined && expiresAt !== undefined) throw new UsageError('--ttl and --expires-at exclude each other');
   if (ifVersion !== undefined && ifAbsent === true) {
     throw new UsageError('--if-version and --if-absent exclude each other');
