@@ -27,11 +27,11 @@ export { patchRow } from './sync/patch';
 export { appendRing, patchRing, readRing, writeRing } from './sync/ring';
 export { appendRow, readRow, refreshLimit, writeRow } from './sync/rows';
 export { getBytes, setBytes } from './sync/text';
-export { advance, locate, read, readAt, scan } from './record/scan';
+export { advance, findKind, locate, read, readAt, scan } from './record/scan';
 export { fillLost, findLater, recover } from './record/recover';
 export {
-  bump, checkControl, checkCursor, checkFooter, checkHeader, checkWriter, loadWord, newestMarks, sealControl,
-  sealCursor, sealFooter, sealHeader, sealWriter, storeWord, writeMarks,
+  bump, checkControl, checkCursor, checkFooter, checkGroup, checkHeader, checkWriter, loadWord, newestMarks,
+  sealControl, sealCursor, sealFooter, sealGroup, sealHeader, sealWriter, storeWord, writeMarks,
 } from './record/structures';
 
 /**

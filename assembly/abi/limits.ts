@@ -11,6 +11,10 @@ export const PAYLOAD_BYTES_MAX: u32 = 67108864;
 export const KEY_BYTES_MAX: u32 = 65536;
 /** Bytes on version and expiry that stand in front of the value in a record of kind `PutMeta`. */
 export const PUT_META_BYTES: u32 = 16;
+/** Bytes of the time that stands in front of the value in every entry of a write-ahead log group. */
+export const STAMP_BYTES: u32 = 8;
+/** Most writers of a group. */
+export const GROUP_CORES_MAX: u32 = 1024;
 /** Frames begin at multiples of this. */
 export const FRAME_ALIGNMENT: u32 = 8;
 /** Where the first frame of a segment begins: the header's page is never written again once frames follow. */
@@ -34,6 +38,12 @@ export const enum Kind {
   PutMeta = 128,
   /** Everything before it is gone; no key, no payload. */
   Clear = 129,
+  /** The end of an epoch in the log of one writer of a group. */
+  Barrier = 130,
+  /** A mark that the user of a group has set, with a number of his own. */
+  Checkpoint = 131,
+  /** Offsets of sources and a watermark, up to which a writer of a group has taken in. */
+  Commit = 132,
   /** A record that was damaged on the disk and that a repair replaced; its bytes are gone, its LSN stays. */
   Lost = 255,
 }

@@ -29,7 +29,7 @@ export class Control {
   readOnlyCompatible: u32;
   /** Features that may be ignored. */
   compatible: u32;
-  /** Which face made the store: 1 record log, 3 key-value store. */
+  /** Which face made the store: 1 record log, 2 core of a group, 3 key-value store. */
   storeKind: u32;
   /** The store's random id, first half. */
   storeIdLow: u64;
@@ -104,6 +104,8 @@ export const CONTROL_WAKE_OFFSET: u32 = 384;
 export const CONTROL_MAGIC: u64 = 0x4c54434556524156;
 /** `storeKind` of a RecordLog. */
 export const STORE_KIND_RECORD_LOG: u32 = 1;
+/** `storeKind` of the log of one writer of a WalGroup. */
+export const STORE_KIND_GROUP_CORE: u32 = 2;
 /** `storeKind` of a KeyValueStore. */
 export const STORE_KIND_KEY_VALUE: u32 = 3;
 

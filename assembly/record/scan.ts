@@ -88,6 +88,28 @@ export function scan(view: SegmentView, offset: u32, ordinal: u32, recordsMax: u
 }
 
 /**
+ * Finds the next record of a kind among the `ordinal`-th, whose frame is at `offset`, and those behind it, below the
+ * `to`-th. Looks at nothing but the headers: the frame is to be checked by who reads it.
+ *
+ * @returns its offset; `Absent` where there is none; `BadSize` where a header leads out of the data. In the scratch
+ *   area: `records`, the ordinal of the record, or of the one that the header is of
+ */
+export function findKind(view: SegmentView, offset: u32, ordinal: u32, to: u32, kind: u32): i32 {
+  const base = <usize>view.base;
+  const end = view.dataEnd;
+  const result = changetype<ScanResult>(SCRATCH_OFFSET);
+  for (; ordinal < to && offset < end; ordinal++) {
+    const frame = changetype<Frame>(base + offset);
+    result.records = ordinal;
+    if (frame.info >> INFO_KIND_SHIFT == kind) return <i32>offset;
+    const size = frame.size;
+    if (size < FRAME_HEADER_BYTES || size > end - offset) return Status.BadSize;
+    offset += frameStride(size);
+  }
+  return Status.Absent;
+}
+
+/**
  * Takes notice of the frames that another process has committed since: extends `records`, `dataEnd`, `epoch` and the
  * index of a reader's view until it holds `records` of them. The caller knows from the watermark that they are there.
  *

@@ -1,7 +1,7 @@
 /**
- * The fixed structures of a store: segment header and footer, the groups of CONTROL, the slots of a cursor. The host
- * fills in the fields by the generated offsets; magic, version and checksum are this file's. docs/format.md, "Segment",
- * "CONTROL" and "Cursor".
+ * The fixed structures of a store: segment header and footer, the groups of CONTROL, the slots of a cursor, the
+ * identity of a group. The host fills in the fields by the generated offsets; magic, version and checksum are this
+ * file's. docs/format.md, "Segment", "CONTROL", "Cursor" and "GROUP".
  *
  * Each `seal` is called when all other fields stand; each `check` reads nothing beyond the structure.
  */
@@ -12,6 +12,7 @@ import {
   ControlCommitted, ControlMarks, ControlWriter,
 } from '../layout/control';
 import { CURSOR_MAGIC, CURSOR_SLOT_BYTES, CursorSlot } from '../layout/cursor';
+import { GROUP_MAGIC, GroupIdentity } from '../layout/group';
 import { FOOTER_MAGIC, SEGMENT_MAGIC, SegmentFooter, SegmentHeader } from '../layout/segment';
 import { crc32c } from '../crc/crc32c';
 
@@ -149,6 +150,22 @@ export function checkCursor(at: usize): Status {
   if (slot.magic != CURSOR_MAGIC) return Status.BadMagic;
   if (slot.crc != crcOf(at, offsetof<CursorSlot>('version'), <usize>CURSOR_SLOT_BYTES)) return Status.BadHeader;
   return checkVersion(slot.version, slot.incompatible);
+}
+
+/** Completes the identity of a group at `at`. */
+export function sealGroup(at: usize): void {
+  const identity = changetype<GroupIdentity>(at);
+  identity.magic = GROUP_MAGIC;
+  identity.version = FORMAT_VERSION;
+  identity.crc = crcOf(at, offsetof<GroupIdentity>('version'), offsetof<GroupIdentity>());
+}
+
+/** Checks the identity of a group at `at`, 64 readable bytes. Returns as `checkHeader` does. */
+export function checkGroup(at: usize): Status {
+  const identity = changetype<GroupIdentity>(at);
+  if (identity.magic != GROUP_MAGIC) return Status.BadMagic;
+  if (identity.crc != crcOf(at, offsetof<GroupIdentity>('version'), offsetof<GroupIdentity>())) return Status.BadHeader;
+  return checkVersion(identity.version, identity.incompatible);
 }
 
 /** Loads the 64-bit word at `at`, a multiple of 8, atomically, as a number exact to 2^53 - 1. */

@@ -122,6 +122,9 @@ export interface CoreExports {
   findChanges(view: number, from: number, count: number, copies: number, to: number): number;
   loadWord(at: number): number;
   storeWord(at: number, value: number): void;
+  findKind(view: number, offset: number, ordinal: number, to: number, kind: number): number;
+  sealGroup(at: number): void;
+  checkGroup(at: number): number;
   bump(at: number): void;
 }
 

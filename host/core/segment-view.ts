@@ -135,6 +135,11 @@ export class SegmentView {
     return this.exports.scan(this.at, offset, ordinal, recordsMax, bytesMax) >>> 0;
   }
 
+  /** Offset of the next record of a kind, or a negative status; its ordinal is `resultRecords`. */
+  findKind(offset: number, ordinal: number, to: number, kind: number): number {
+    return this.exports.findKind(this.at, offset, ordinal, to, kind);
+  }
+
   /** Finds the longest valid prefix anew, from the first frame on, whatever the view knew before. */
   recover(limit: number, recordsMax: number): number {
     // The core leaves the epoch of the last record behind; the first may be of any epoch from the segment's on.

@@ -61,6 +61,12 @@ export const KEY_BYTES_MAX = 65536;
 /** Bytes on version and expiry that stand in front of the value in a record of kind `PutMeta`. */
 export const PUT_META_BYTES = 16;
 
+/** Bytes of the time that stands in front of the value in every entry of a write-ahead log group. */
+export const STAMP_BYTES = 8;
+
+/** Most writers of a group. */
+export const GROUP_CORES_MAX = 1024;
+
 /** Frames begin at multiples of this. */
 export const FRAME_ALIGNMENT = 8;
 
@@ -88,6 +94,12 @@ export const Kind = {
   PutMeta: 128,
   /** Everything before it is gone; no key, no payload. */
   Clear: 129,
+  /** The end of an epoch in the log of one writer of a group. */
+  Barrier: 130,
+  /** A mark that the user of a group has set, with a number of his own. */
+  Checkpoint: 131,
+  /** Offsets of sources and a watermark, up to which a writer of a group has taken in. */
+  Commit: 132,
   /** A record that was damaged on the disk and that a repair replaced; its bytes are gone, its LSN stays. */
   Lost: 255,
 } as const;
@@ -211,7 +223,7 @@ export const Control = {
   readOnlyCompatible: 20,
   /** u32. Features that may be ignored. */
   compatible: 24,
-  /** u32. Which face made the store: 1 record log, 3 key-value store. */
+  /** u32. Which face made the store: 1 record log, 2 core of a group, 3 key-value store. */
   storeKind: 28,
   /** u64. The store's random id, first half. */
   storeIdLow: 32,
@@ -298,6 +310,9 @@ export const CONTROL_MAGIC = 0x4c54434556524156n;
 /** `storeKind` of a RecordLog. */
 export const STORE_KIND_RECORD_LOG = 1;
 
+/** `storeKind` of the log of one writer of a WalGroup. */
+export const STORE_KIND_GROUP_CORE = 2;
+
 /** `storeKind` of a KeyValueStore. */
 export const STORE_KIND_KEY_VALUE = 3;
 
@@ -350,6 +365,51 @@ export const CURSOR_SLOT_STRIDE = 4096;
 /** Bytes of both slots, and where the owner's process id stands. */
 export const CURSOR_BYTES = 8192;
 
+// assembly/layout/entry.ts
+
+/** The payload of a `Barrier`. */
+export const BarrierEntry = {
+  /** u64. When it was appended, nanoseconds since 1970. For people, never for order. */
+  time: 0,
+  /** u64. The epoch that ends here, and with it all before. */
+  ended: 8,
+  /** Bytes of the whole structure. */
+  BYTES: 16,
+} as const;
+
+/** The payload of a `Checkpoint`. */
+export const CheckpointEntry = {
+  /** u64. When it was appended, nanoseconds since 1970. */
+  time: 0,
+  /** u64. The user's number. */
+  id: 8,
+  /** Bytes of the whole structure. */
+  BYTES: 16,
+} as const;
+
+/** How the payload of a `Commit` begins. */
+export const CommitEntry = {
+  /** u64. When it was appended, nanoseconds since 1970. */
+  time: 0,
+  /** i64. Every event up to this time, in the user's own unit, was taken in; 0 where there is none. */
+  watermark: 8,
+  /** u32. Bit 0: there is a watermark. The others are zero. */
+  flags: 16,
+  /** u32. Offsets that follow. */
+  count: 20,
+  /** Bytes of the whole structure. */
+  BYTES: 24,
+} as const;
+
+/** One offset of a commit: a u64, the bytes of the source's name as a u16, and the name in UTF-8. */
+export const COMMIT_OFFSET_BYTES = 10;
+
+/** Most bytes of the name of a source. */
+export const SOURCE_NAME_BYTES_MAX = 1024;
+
+/** Bit 0 of a commit's flags: there is a watermark. */
+export const COMMIT_HAS_WATERMARK = 1;
+
 // assembly/layout/frame.ts
 
 /** The frame: one record on disk. docs/format.md, "Frame". */
@@ -388,6 +448,88 @@ export const INFO_FLAGS_SHIFT = 17;
 export const INFO_FLAGS_MASK = 0x7f;
 
 export const INFO_KIND_SHIFT = 24;
+
+// assembly/layout/group.ts
+
+/** GROUP: what the writers of a write-ahead log group share, mapped by all of them. docs/format.md, "GROUP". */
+export const GroupIdentity = {
+  /** u64. "VARVEGRP". */
+  magic: 0,
+  /** u32. CRC-32C of bytes [12, 64). */
+  crc: 8,
+  /** u32. Format version: 1. */
+  version: 12,
+  /** u32. Features a reader must know to read. */
+  incompatible: 16,
+  /** u32. Features a writer must know to write. */
+  readOnlyCompatible: 20,
+  /** u32. Features that may be ignored. */
+  compatible: 24,
+  /** u32. Writers of the group, 1 to 1,024. */
+  cores: 28,
+  /** u64. The group's random id, first half; that of the log of core i is the same. */
+  idLow: 32,
+  /** u64. The group's random id, second half; that of the log of core i is higher by i + 1. */
+  idHigh: 40,
+  /** u64. When the group was made, milliseconds since 1970. */
+  createdAt: 48,
+  /** u64. Zero. */
+  reserved0: 56,
+  /** Bytes of the whole structure. */
+  BYTES: 64,
+} as const;
+
+/** The state, at 128. */
+export const GroupState = {
+  /** u64. The epoch that new entries belong to. */
+  epoch: 0,
+  /** u64. How often all were asked for a sync. */
+  syncs: 8,
+  /** Bytes of the whole structure. */
+  BYTES: 16,
+} as const;
+
+/** One core, at 4096 and on, every 128 bytes. */
+export const GroupCore = {
+  /** u64. The last epoch that a barrier has ended on this core since it was attached. Stored last of the four. */
+  ended: 0,
+  /** u64. LSN of that barrier. */
+  barrierLsn: 8,
+  /** u64. Position just past it. */
+  barrierPosition: 16,
+  /** u64. The last epoch whose barrier is known to be on disk. */
+  durable: 24,
+  /** u64. The last asking for a sync that was answered: all of then is on disk. */
+  synced: 32,
+  /** u32. 0: nobody has it; 1: attached; 2: attached, and poisoned. */
+  state: 40,
+  /** u32. Process id of the writer. */
+  pid: 44,
+  /** u64. Zero. */
+  reserved0: 48,
+  /** u64. Zero. */
+  reserved1: 56,
+  /** u64. The other line. Records below this LSN are covered by checkpoints; the writer may drop them. */
+  dropLsn: 64,
+  /** Bytes of the whole structure. */
+  BYTES: 72,
+} as const;
+
+/** Where each part begins. */
+export const GROUP_STATE_OFFSET = 128;
+
+export const GROUP_WAKE_OFFSET = 192;
+
+export const GROUP_ANSWERS_OFFSET = 256;
+
+export const GROUP_COPY_OFFSET = 2048;
+
+export const GROUP_CORES_OFFSET = 4096;
+
+export const GROUP_CORE_STRIDE = 128;
+
+/** Little-endian ASCII "VARVEGRP". */
+export const GROUP_MAGIC = 0x5052474556524156n;
 
 // assembly/layout/keydir-file.ts
 

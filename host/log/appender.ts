@@ -6,7 +6,7 @@
  * Invariant: nothing behind the tail is published before the core's call, so a call that throws has appended nothing.
  */
 import {
-  FRAME_HEADER_BYTES, INFO_KIND_SHIFT, KEY_BYTES_MAX, PUT_META_BYTES,
+  FRAME_HEADER_BYTES, INFO_KIND_SHIFT, KEY_BYTES_MAX, PUT_META_BYTES, STAMP_BYTES,
 } from '../generated/abi.ts';
 import { checkSizes, LogTail } from './tail.ts';
 import { utf8BytesMax, writeUtf8 } from './utf8.ts';
@@ -18,9 +18,9 @@ export interface RecordInput {
   readonly key?: Uint8Array | string | undefined;
 }
 
-const NO_KEY = new Uint8Array(0);
+const NO_BYTES = new Uint8Array(0);
 /** Up to so many bytes a loop costs less than a call into the runtime. */
-const SHORT_KEY_BYTES = 32;
+const SHORT_BYTES = 32;
 const TWO_TO_32 = 4294967296;
 
 /** Bytes of the frame of a record with so many bytes of key and payload, padding included. */
@@ -38,6 +38,16 @@ export function bytesMax(data: Uint8Array | string): number {
   return typeof data === 'string' ? utf8BytesMax(data) : data.length;
 }
 
+/** Version and expiry as they stand in front of a payload. */
+function metaOf(version: number, expiresAt: number): Uint8Array {
+  return new Uint8Array(BigUint64Array.of(BigInt(version), BigInt(expiresAt)).buffer);
+}
+
+/** A time as it stands in front of a payload. */
+function stampOf(low: number, high: number): Uint8Array {
+  return new Uint8Array(Uint32Array.of(low, high).buffer);
+}
+
 export abstract class Appender extends LogTail {
   /** Appends one record of bytes without a key; the payload was checked to be a Uint8Array. */
   append(payload: Uint8Array, kind: number): number {
@@ -45,7 +55,7 @@ export abstract class Appender extends LogTail {
     const offset = this.tail;
     const body = offset + FRAME_HEADER_BYTES;
     const end = body + length;
-    if (end > this.softEnd) return this.appendSlow(kind, NO_KEY, undefined, payload);
+    if (end > this.softEnd) return this.appendSlow(kind, NO_BYTES, NO_BYTES, payload);
     this.bytes.set(payload, this.base + body);
     this.lastFrame = offset;
     this.tail = (end + 7) & ~7;
@@ -56,7 +66,7 @@ export abstract class Appender extends LogTail {
   /** Appends one record of text without a key. */
   appendText(text: string, kind: number): number {
     if (this.tail + strideOf(utf8BytesMax(text)) > this.softEnd) {
-      return this.appendSlow(kind, NO_KEY, undefined, text);
+      return this.appendSlow(kind, NO_BYTES, NO_BYTES, text);
     }
     const length = writeUtf8(this.bytes, this.base + this.tail + FRAME_HEADER_BYTES, text);
     return this.finish(kind, 0, length);
@@ -64,17 +74,17 @@ export abstract class Appender extends LogTail {
 
   /** Appends one record with all that it can have. */
   appendRecord(record: RecordInput): number {
-    return this.appendSlow(record.kind ?? 0, record.key ?? NO_KEY, undefined, record.payload);
+    return this.appendSlow(record.kind ?? 0, record.key ?? NO_BYTES, NO_BYTES, record.payload);
   }
 
   /** Appends one record with a key. Errors: as `append`, and ERR_VARVE_RECORD_TOO_LARGE */
   appendKeyed(kind: number, key: Uint8Array | string, payload: Uint8Array | string): number {
     const keyMax = bytesMax(key);
     if (keyMax > KEY_BYTES_MAX || this.tail + strideOf(keyMax + bytesMax(payload)) > this.softEnd) {
-      return this.appendSlow(kind, key, undefined, payload);
+      return this.appendSlow(kind, key, NO_BYTES, payload);
     }
     const at = this.base + this.tail + FRAME_HEADER_BYTES;
-    const keyBytes = this.putKey(key, at);
+    const keyBytes = this.putShort(key, at);
     return this.finish(kind, keyBytes, this.put(payload, at + keyBytes));
   }
 
@@ -88,27 +98,44 @@ export abstract class Appender extends LogTail {
     const keyMax = bytesMax(key);
     const most = keyMax + PUT_META_BYTES + bytesMax(payload);
     if (keyMax > KEY_BYTES_MAX || this.tail + strideOf(most) > this.softEnd) {
-      return this.appendSlow(kind, key, { version, expiresAt }, payload);
+      return this.appendSlow(kind, key, metaOf(version, expiresAt), payload);
     }
     const at = this.base + this.tail + FRAME_HEADER_BYTES;
-    const keyBytes = this.putKey(key, at);
+    const keyBytes = this.putShort(key, at);
     this.putMeta(version, expiresAt, at + keyBytes);
     return this.finish(kind, keyBytes, PUT_META_BYTES + this.put(payload, at + keyBytes + PUT_META_BYTES));
   }
 
+  /**
+   * The same with a time in front of the payload: a u64, given as its lower and its upper half. Payload and these 8
+   * bytes together may be as long as a payload.
+   */
+  appendStamped(
+    kind: number, key: Uint8Array | string, low: number, high: number, payload: Uint8Array | string,
+  ): number {
+    const keyMax = bytesMax(key);
+    if (keyMax > KEY_BYTES_MAX || this.tail + strideOf(keyMax + STAMP_BYTES + bytesMax(payload)) > this.softEnd) {
+      return this.appendSlow(kind, key, stampOf(low, high), payload);
+    }
+    const at = this.base + this.tail + FRAME_HEADER_BYTES;
+    const keyBytes = this.putShort(key, at);
+    const { data } = this;
+    data.setUint32(at + keyBytes, low, true);
+    data.setUint32(at + keyBytes + 4, high, true);
+    return this.finish(kind, keyBytes, STAMP_BYTES + this.putShort(payload, at + keyBytes + STAMP_BYTES));
+  }
+
   private appendSlow(
-    kind: number, key: Uint8Array | string, meta: { readonly version: number; readonly expiresAt: number } | undefined,
-    payload: Uint8Array | string,
+    kind: number, key: Uint8Array | string, prefix: Uint8Array, payload: Uint8Array | string,
   ): number {
     const keyBytes = byteLength(key);
-    const metaBytes = meta === undefined ? 0 : PUT_META_BYTES;
-    const payloadBytes = metaBytes + byteLength(payload);
+    const payloadBytes = prefix.length + byteLength(payload);
     checkSizes(keyBytes, payloadBytes);
     this.makeReady(strideOf(keyBytes + payloadBytes), 1);
     const body = this.base + this.tail + FRAME_HEADER_BYTES;
     this.put(key, body);
-    if (meta !== undefined) this.putMeta(meta.version, meta.expiresAt, body + keyBytes);
-    this.put(payload, body + keyBytes + metaBytes);
+    this.bytes.set(prefix, body + keyBytes);
+    this.put(payload, body + keyBytes + prefix.length);
     return this.finish(kind, keyBytes, payloadBytes);
   }
 
@@ -128,12 +155,12 @@ export abstract class Appender extends LogTail {
   }
 
   /** The same, for what is short as a rule. */
-  protected putKey(key: Uint8Array | string, at: number): number {
-    if (typeof key === 'string') return writeUtf8(this.bytes, at, key);
+  protected putShort(data: Uint8Array | string, at: number): number {
+    if (typeof data === 'string') return writeUtf8(this.bytes, at, data);
     const { bytes } = this;
-    const { length } = key;
-    if (length > SHORT_KEY_BYTES) bytes.set(key, at);
-    else for (let i = 0; i < length; i++) bytes[at + i] = key[i]!;
+    const { length } = data;
+    if (length > SHORT_BYTES) bytes.set(data, at);
+    else for (let i = 0; i < length; i++) bytes[at + i] = data[i]!;
     return length;
   }
 

@@ -91,7 +91,7 @@ export abstract class BatchAppender extends Appender {
     const most = strideOf(bytesMax(key) + PUT_META_BYTES + bytesMax(payload));
     if (this.stagedBytes + most > STAGE_BYTES) return false;
     const at = STAGE_OFFSET + this.stagedBytes;
-    const keyBytes = this.putKey(key, at + FRAME_HEADER_BYTES);
+    const keyBytes = this.putShort(key, at + FRAME_HEADER_BYTES);
     let body = at + FRAME_HEADER_BYTES + keyBytes;
     if (expiresAt !== 0) {
       this.putMeta(0, expiresAt, body);

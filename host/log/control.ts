@@ -105,3 +105,11 @@ export function requireKind(directory: string, identity: StoreIdentity, storeKin
     `${directory} holds a store of kind ${identity.storeKind}, not ${storeKind}; open it with the face that made it`,
     { path: directory, expected: storeKind, actual: identity.storeKind });
 }
+
+/** Refuses a store that is another one of the same face. Errors: ERR_VARVE_FOREIGN_DIRECTORY */
+export function requireIdentity(directory: string, identity: StoreIdentity, expected: StoreIdentity): void {
+  if (identity.idLow === expected.idLow && identity.idHigh === expected.idHigh) return;
+  throw new VarveError('ERR_VARVE_FOREIGN_DIRECTORY',
+    `${directory} holds the log of another group, or of another core of this one; put the right directory back`,
+    { path: directory });
+}

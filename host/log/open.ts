@@ -2,6 +2,7 @@
  * Opening a log, for reading or for writing: the order of directory, lock, recovery, and what is undone when one fails.
  */
 import { dirname, join } from 'node:path';
+import type { StoreIdentity } from '../core/control-page.ts';
 import { VarveError } from '../errors/varve-error.ts';
 import { holdsStore, refuseForeign } from './load.ts';
 import { isDerivedName, LOCK_NAME } from './names.ts';
@@ -21,6 +22,8 @@ export interface WriterOptions {
   readonly create: boolean;
   /** The LSN that a new store begins with. Default 1. */
   readonly firstLsn?: number;
+  /** The identity that a new store gets, and that any other one must have. */
+  readonly identity?: StoreIdentity;
 }
 
 /** Opens for reading: takes no lock, writes nothing. */

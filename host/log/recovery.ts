@@ -13,7 +13,7 @@ import type { Marks, StoreIdentity } from '../core/control-page.ts';
 import { VarveError } from '../errors/varve-error.ts';
 import { FRAMES_OFFSET } from '../generated/abi.ts';
 import type { StoredFile } from '../io/storage.ts';
-import { ControlFile, requireKind } from './control.ts';
+import { ControlFile, requireIdentity, requireKind } from './control.ts';
 import { examine, type Finding } from './examine.ts';
 import { loadSegments, refuseForeign, type Headless, type Loaded } from './load.ts';
 import { cutPath, isReplacement, replacementPath } from './names.ts';
@@ -173,6 +173,8 @@ export interface RecoveryOptions {
   readonly segmentBytes: number;
   /** The LSN that a new store begins with. Default 1. */
   readonly firstLsn?: number | undefined;
+  /** The identity that a new store gets, and that any other one must have. Default: a new one, and any. */
+  readonly identity?: StoreIdentity | undefined;
 }
 
 /**
@@ -198,7 +200,8 @@ export function recoverForWriting(
     loaded.headless.push(...found.headless);
     const firstHeader = loaded.segments[0]?.header;
     if (firstHeader !== undefined) requireKind(directory, firstHeader.identity, storeKind);
-    const identity = known ?? firstHeader?.identity ?? newIdentity(context, storeKind);
+    const identity = known ?? firstHeader?.identity ?? options.identity ?? newIdentity(context, storeKind);
+    if (options.identity !== undefined) requireIdentity(directory, identity, options.identity);
     return recoverLoaded(context, pool, control, loaded, identity, known !== undefined, options);
   } catch (error) {
     pool.unmountAll();

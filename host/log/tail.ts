@@ -52,6 +52,8 @@ export abstract class LogTail {
   /** The active segment's view and numbers; without a segment to append to, `softEnd` is 0. */
   protected view: SegmentView | undefined;
   protected base = 0;
+  /** Position of the active segment's first byte. */
+  private basePosition = 0;
   protected tail = 0;
   protected softEnd = 0;
   protected readonly pages = new ReadyPages();
@@ -110,6 +112,16 @@ export abstract class LogTail {
     return this.segments.last!.header.basePosition + this.tail - FRAMES_OFFSET;
   }
 
+  /** Position of the frame of the last append, or of the first frame of the last batch. */
+  get lastPosition(): number { return this.basePosition + this.lastFrame; }
+
+  /** Lets what is appended from now on be of a higher epoch, below 2^32; a lower one changes nothing. */
+  raiseEpoch(epoch: number): void {
+    if (epoch <= this.epoch) return;
+    this.epoch = epoch;
+    this.view?.setWriter(this.page.at, epoch);
+  }
+
   /** Makes sure that `need` bytes of frames fit behind the tail, in this segment or in a new one. */
   protected makeRoom(need: number, records: number): void {
     this.requireOpen();
@@ -150,6 +162,7 @@ export abstract class LogTail {
     view.durable = durableOffset;
     this.view = view;
     this.base = view.base;
+    this.basePosition = segment.header.basePosition - FRAMES_OFFSET;
     this.tail = view.dataEnd;
     this.pages.begin(view.dataEnd);
     this.softEnd = 0;
