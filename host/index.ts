@@ -50,6 +50,12 @@ export type {
   KeyValueCheckOptions, KeyValueOperation, KeyValueOptions, KeyValueWatchOptions, PutManyOptions, PutOptions,
   SortedPairsOptions, ValueCodec,
 } from './key-value/types.ts';
+export { WalGroup } from './wal/wal-group.ts';
+export type { WalWriter } from './wal/writer.ts';
+export type { CommitOffsets } from './wal/commit.ts';
+export type {
+  AskOptions, CorePosition, EpochCut, SyncPolicy, WalCreateOptions, WalGroupOptions, WalWriterOptions,
+} from './wal/types.ts';
 export { Kind } from './generated/abi.ts';
 export { VarveError, type ErrorDetails } from './errors/varve-error.ts';
 export { ERROR_CODES, type ErrorCode, type ErrorKind } from './errors/codes.ts';

@@ -167,13 +167,13 @@ class RealStorage implements Storage {
   }
 
   wait(
-    memory: CoreMemory, address: number, seen: number, milliseconds: number, notice?: Notice,
+    memory: CoreMemory, address: number, seen: number, milliseconds: number, notice?: Notice, alive = true,
   ): Promise<void> {
     const watch = notice?.file instanceof RealFile ? notice.file.watch() : undefined;
     // Listening comes before the look at the word: what is written in between is noticed.
-    if (watch === undefined || !watch.listen()) return waitWord(memory, address, seen, milliseconds);
+    if (watch === undefined || !watch.listen()) return waitWord(memory, address, seen, milliseconds, alive);
     if (!(milliseconds > 0) || isChanged(memory, address, seen)) return Promise.resolve();
-    return watch.wait(Math.min(milliseconds, WAIT_MS_MAX));
+    return watch.wait(Math.min(milliseconds, WAIT_MS_MAX), alive);
   }
 }
 

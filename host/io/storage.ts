@@ -155,7 +155,10 @@ export interface Storage {
   wake(memory: CoreMemory, address: number, notice?: Notice): void;
   /**
    * Waits off the event loop until the word at `address` differs from `seen`, something wakes it, or `milliseconds`
-   * have passed. May return early. With the notice that is given to `wake`, it wakes sooner and holds no thread.
+   * have passed. May return early. With the notice that is given to `wake`, it wakes sooner and holds no thread. Keeps
+   * the process alive, unless `alive` is false.
    */
-  wait(memory: CoreMemory, address: number, seen: number, milliseconds: number, notice?: Notice): Promise<void>;
+  wait(
+    memory: CoreMemory, address: number, seen: number, milliseconds: number, notice?: Notice, alive?: boolean,
+  ): Promise<void>;
 }

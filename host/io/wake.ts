@@ -46,14 +46,20 @@ export function wakeWord(memory: CoreMemory, address: number): void {
   posix().futexWake(baseAddress(memory) + address);
 }
 
-/** Waits until the word at `address` differs from `seen`, or is woken, or the time is over. */
-export function waitWord(memory: CoreMemory, address: number, seen: number, milliseconds: number): Promise<void> {
+/**
+ * Waits until the word at `address` differs from `seen`, or is woken, or the time is over. A wait that is not to keep
+ * the process alive polls: a call would.
+ */
+export function waitWord(
+  memory: CoreMemory, address: number, seen: number, milliseconds: number, alive: boolean,
+): Promise<void> {
   const duration = Math.min(milliseconds, WAIT_MS_MAX);
   if (!(duration > 0) || isChanged(memory, address, seen)) return Promise.resolve();
+  if (!alive) return poll(memory, address, seen, duration, false);
   const absolute = baseAddress(memory) + address;
   for (const call of calls) if (call.address === absolute) return call.sleepers.sleep(duration);
   const call = posix().hasFutex ? start(memory, absolute, seen, duration) : undefined;
-  return call === undefined ? poll(memory, address, seen, duration) : call.sleepers.sleep(duration);
+  return call === undefined ? poll(memory, address, seen, duration, true) : call.sleepers.sleep(duration);
 }
 
 /** Ends the waits on [from, to) of the memory; to be called while the file that is about to leave is still there. */
@@ -104,13 +110,19 @@ function start(memory: CoreMemory, absolute: number, seen: number, duration: num
   return call;
 }
 
-function poll(memory: CoreMemory, address: number, seen: number, duration: number): Promise<void> {
+function poll(
+  memory: CoreMemory, address: number, seen: number, duration: number, alive: boolean,
+): Promise<void> {
   const endsAt = performance.now() + duration;
   return new Promise((resolve) => {
     const look = (pause: number): void => {
       const left = endsAt - performance.now();
-      if (left <= 0 || isChanged(memory, address, seen)) resolve();
-      else setTimeout(look, Math.min(pause, left), Math.min(pause * 2, POLL_MS_MAX));
+      if (left <= 0 || isChanged(memory, address, seen)) {
+        resolve();
+        return;
+      }
+      const timer = setTimeout(look, Math.min(pause, left), Math.min(pause * 2, POLL_MS_MAX));
+      if (!alive) timer.unref();
     };
     look(1);
   });

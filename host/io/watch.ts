@@ -47,9 +47,9 @@ export class FileWatch {
     }
   }
 
-  /** Resolves at the next notice, at the latest after so many milliseconds; keeps the process alive until then. */
-  wait(milliseconds: number): Promise<void> {
-    return this.sleepers.sleep(milliseconds);
+  /** Resolves at the next notice, at the latest after so many milliseconds; keeps the process alive, or does not. */
+  wait(milliseconds: number, alive: boolean): Promise<void> {
+    return this.sleepers.sleep(milliseconds, alive);
   }
 
   private noticed(): void {

@@ -125,6 +125,18 @@ export abstract class Appender extends LogTail {
     return this.finish(kind, keyBytes, STAMP_BYTES + this.putShort(payload, at + keyBytes + STAMP_BYTES));
   }
 
+  /** Makes room for a record of so many bytes without a key; returns the address where they are to be put, for `end`. */
+  begin(bytes: number): number {
+    checkSizes(0, bytes);
+    if (this.tail + strideOf(bytes) > this.softEnd) this.makeReady(strideOf(bytes), 1);
+    return this.base + this.tail + FRAME_HEADER_BYTES;
+  }
+
+  /** Commits the record of so many bytes that `begin` has made room for. */
+  end(kind: number, bytes: number): number {
+    return this.finish(kind, 0, bytes);
+  }
+
   private appendSlow(
     kind: number, key: Uint8Array | string, prefix: Uint8Array, payload: Uint8Array | string,
   ): number {

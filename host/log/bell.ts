@@ -26,8 +26,11 @@ export class Bell {
     this.storage.wake(this.group.core.memory, this.group.at, this.notice);
   }
 
-  /** Resolves when the word differs from `seen`, or earlier, at the latest after so many milliseconds. */
-  wait(seen: number, milliseconds: number): Promise<void> {
-    return this.storage.wait(this.group.core.memory, this.group.at, seen, milliseconds, this.notice);
+  /**
+   * Resolves when the word differs from `seen`, or earlier, at the latest after so many milliseconds. Keeps the process
+   * alive, or does not.
+   */
+  wait(seen: number, milliseconds: number, alive = true): Promise<void> {
+    return this.storage.wait(this.group.core.memory, this.group.at, seen, milliseconds, this.notice, alive);
   }
 }

@@ -4,7 +4,7 @@
 import type { Core } from '../core/core.ts';
 import type { SegmentView } from '../core/segment-view.ts';
 import { VarveError } from '../errors/varve-error.ts';
-import { Kind, Status } from '../generated/abi.ts';
+import { FRAMES_OFFSET, Kind, Status } from '../generated/abi.ts';
 import type { SegmentPool } from './pool.ts';
 import { epochAt, kindAt, recordCopied, recordIn, sizeAt, type Bytes, type LogRecord, type RecordRef } from './record.ts';
 import type { Segment } from './segment.ts';
@@ -146,6 +146,35 @@ export class SegmentSet {
     const view = this.pool.view(segment);
     const offset = view.read(lsn - segment.baseLsn);
     return offset < 0 ? undefined : epochAt(this.memory.words, view.base + offset);
+  }
+
+  /** The kind of a record, or of what stands in its place; `undefined` where it is not there or damaged. */
+  kindOf(lsn: number): number | undefined {
+    const segment = this.find(lsn);
+    if (segment === undefined) return undefined;
+    const view = this.pool.view(segment);
+    const offset = view.read(lsn - segment.baseLsn);
+    return offset < 0 ? undefined : kindAt(this.memory.words, view.base + offset);
+  }
+
+  /** The LSN of the record whose frame begins at a position, `undefined` where none does. */
+  lsnAtPosition(position: number): number | undefined {
+    const segment = this.list.findLast(({ header }) => header.basePosition <= position);
+    if (segment === undefined) return undefined;
+    const view = this.pool.view(segment);
+    const offset = position - segment.header.basePosition + FRAMES_OFFSET;
+    if (view.records === 0 || offset >= view.dataEnd) return undefined;
+    const lsn = lsnAt(segment, offset);
+    return view.locate(lsn - segment.baseLsn) === offset ? lsn : undefined;
+  }
+
+  /** Position just past a record that is there. */
+  endPositionOf(lsn: number): number {
+    const segment = this.find(lsn)!;
+    const view = this.pool.view(segment);
+    const next = lsn + 1 - segment.baseLsn;
+    const end = next < view.records ? view.locate(next) : view.dataEnd;
+    return segment.header.basePosition + end - FRAMES_OFFSET;
   }
 
   refOf(lsn: number): RecordRef {

@@ -257,6 +257,9 @@ export abstract class LogTail {
     this.startSegment(0, 0);
   }
 
+  /** Whether nothing was written yet in this turn of the event loop. */
+  get isFirstOfTurn(): boolean { return !this.waker.pending; }
+
   /** Resolves when something was done since, at the latest after so many milliseconds. */
   changed(milliseconds: number): Promise<void> {
     return this.waker.sleep(milliseconds);

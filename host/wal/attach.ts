@@ -1,0 +1,38 @@
+/**
+ * Attaching a core: opening its log for writing, with the identity that the group gives it. The log's lock makes sure
+ * that nobody else has it, in this process or in another one.
+ */
+import { STORE_KIND_GROUP_CORE } from '../generated/abi.ts';
+import { openWriter } from '../log/open.ts';
+import type { LogContext } from '../log/segment.ts';
+import type { GroupFile } from './group-file.ts';
+import { corePath } from './names.ts';
+import type { CheckedWalOptions } from './options.ts';
+import { WalWriter } from './writer.ts';
+
+/** Where the log of a core is, to be opened for writing or for reading. */
+export function coreContext(group: GroupFile, core: number, readOnly: boolean): LogContext {
+  const { context } = group;
+  return { core: context.core, storage: context.storage, directory: corePath(context.directory, core), readOnly };
+}
+
+/**
+ * Attaches a core. `closed` is told when its writer has closed.
+ *
+ * Errors: ERR_VARVE_LOCKED (somebody has it), ERR_VARVE_CORRUPT, ERR_VARVE_FOREIGN_DIRECTORY (the log is not the one of
+ * this core), ERR_VARVE_DISK_FULL, ERR_VARVE_MEMORY_FULL, ERR_VARVE_NEWER_VERSION, ERR_VARVE_IO
+ */
+export function attachCore(
+  group: GroupFile, core: number, options: CheckedWalOptions, closed: (writer: WalWriter) => void,
+): WalWriter {
+  const { segmentBytes, mappedBytesMax } = options;
+  const { writer: log, report } = openWriter(coreContext(group, core, false), {
+    storeKind: STORE_KIND_GROUP_CORE, segmentBytes, mappedBytesMax, create: true, identity: group.identityOf(core),
+  });
+  try {
+    return new WalWriter({ group, core, log, report, options, closed });
+  } catch (error) {
+    log.closeNow();
+    throw error;
+  }
+}

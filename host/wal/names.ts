@@ -1,0 +1,13 @@
+/**
+ * The names of a group's files and directories. Nothing that a user chooses becomes part of one.
+ */
+import { join } from 'node:path';
+
+export const GROUP_NAME = 'GROUP';
+export const CHECKPOINTS_NAME = 'checkpoints';
+const CORE_DIGITS = 4;
+
+/** The directory of a core's log: `core-0000` for the first. */
+export function corePath(directory: string, core: number): string {
+  return join(directory, `core-${String(core).padStart(CORE_DIGITS, '0')}`);
+}
