@@ -125,7 +125,7 @@ export abstract class Appender extends LogTail {
     return this.finish(kind, keyBytes, STAMP_BYTES + this.putShort(payload, at + keyBytes + STAMP_BYTES));
   }
 
-  /** Makes room for a record of so many bytes without a key; returns the address where they are to be put, for `end`. */
+  /** Makes room for a record of so many bytes without a key; returns the address where they are put, for `end`. */
   begin(bytes: number): number {
     checkSizes(0, bytes);
     if (this.tail + strideOf(bytes) > this.softEnd) this.makeReady(strideOf(bytes), 1);
