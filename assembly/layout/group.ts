@@ -5,7 +5,7 @@ import { WakeGroup } from './wake';
  * GROUP: what the writers of a write-ahead log group share, mapped by all of them. docs/format.md, "GROUP".
  *
  *     0     identity   written once, checksummed
- *   128     state      the epoch, and how often a sync was asked for; atomic
+ *   128     state      the epoch, and what all were asked for; atomic
  *   192     wake       what those who have a core attached wait for
  *   256     answers    what those wait for who have asked them for something
  *  2048     identity   once more, for when the first one is damaged
@@ -46,6 +46,8 @@ export class GroupState {
   epoch: u64;
   /** How often all were asked for a sync. */
   syncs: u64;
+  /** The last epoch that all were asked to end. */
+  barrier: u64;
 }
 
 /** One core, at 4096 and on, every 128 bytes. */

@@ -92,6 +92,19 @@ export class GroupPage {
   /** How often all were asked for a sync. */
   get syncs(): number { return this.state(GroupState.syncs); }
 
+  /** The last epoch that all were asked to end. */
+  get barrier(): number { return this.state(GroupState.barrier); }
+
+  /** Asks all to end an epoch. */
+  askBarrier(epoch: number): void {
+    this.core.exports.raiseWord(this.at + GROUP_STATE_OFFSET + GroupState.barrier, epoch);
+  }
+
+  /** Takes back what was asked for: nobody waits for it any more. */
+  forgetAsked(): void {
+    this.core.exports.storeWord(this.at + GROUP_STATE_OFFSET + GroupState.barrier, 0);
+  }
+
   raiseEpoch(epoch: number): void {
     this.core.exports.raiseWord(this.at + GROUP_STATE_OFFSET + GroupState.epoch, epoch);
   }

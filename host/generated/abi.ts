@@ -485,8 +485,10 @@ export const GroupState = {
   epoch: 0,
   /** u64. How often all were asked for a sync. */
   syncs: 8,
+  /** u64. The last epoch that all were asked to end. */
+  barrier: 16,
   /** Bytes of the whole structure. */
-  BYTES: 16,
+  BYTES: 24,
 } as const;
 
 /** One core, at 4096 and on, every 128 bytes. */

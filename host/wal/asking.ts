@@ -30,7 +30,6 @@ const LOOK_MS = 50;
 export async function askAll(
   group: GroupFile, attacher: Attacher, answered: (core: number) => boolean, until: number,
 ): Promise<void> {
-  group.ring();
   let waiting = Array.from({ length: group.facts.cores }, (_, core) => core);
   let lookAt = 0;
   for (;;) {
@@ -41,6 +40,8 @@ export async function askAll(
     requireSound(group, waiting);
     const now = performance.now();
     const isTimeToLook = now >= lookAt;
+    // Once more for those who have attached their core since.
+    if (isTimeToLook) group.ring();
     for (const core of waiting) {
       if (group.page.coreState(core) === CORE_STATE.detached || isTimeToLook) {
         await answerFor(attacher, core, answered);

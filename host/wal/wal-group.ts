@@ -94,7 +94,7 @@ export class WalGroup {
       tryAttach: (core) => this.tryAttach(core),
     };
     try {
-      if (!options.readOnly) for (let core = 0; core < this.cores; core++) this.restore(core);
+      if (!options.readOnly) this.restoreAll();
     } catch (error) {
       this.giveBack();
       throw error;
@@ -162,6 +162,12 @@ export class WalGroup {
       file.close();
       throw error;
     }
+  }
+
+  /** Brings GROUP, of which nothing was ever synced, up to date with the logs. */
+  private restoreAll(): void {
+    this.file.page.forgetAsked();
+    for (let core = 0; core < this.cores; core++) this.restore(core);
   }
 
   /** Brings what GROUP says of a core that nobody has up to date with its log. */
@@ -276,7 +282,9 @@ export class WalGroup {
   /** Ends the epoch on every core. */
   private async endEpoch(until: number): Promise<EpochCut> {
     const { page } = this.file;
-    const epoch = this.advanceEpoch() - 1;
+    const epoch = page.epoch;
+    page.raiseEpoch(epoch + 1);
+    page.askBarrier(epoch);
     await askAll(this.file, this.attacher, (core) => page.ended(core) >= epoch, until);
     return { epoch, cores: Array.from({ length: this.cores }, (_, core) => this.cutOf(core, epoch)) };
   }

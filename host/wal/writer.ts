@@ -72,6 +72,8 @@ export class WalWriter {
   private readonly number = new DataView(new ArrayBuffer(8));
   private readonly numberBytes = new Uint8Array(this.number.buffer);
   private lastSync: number | undefined;
+  /** Epochs that were ended here and whose barriers are not known to be on disk, oldest first. */
+  private readonly unsynced: { readonly ended: number; readonly lsn: number }[] = [];
   /** The asking for a sync that is being answered, and the LSN up to which a drop was begun. */
   private answering: number;
   private dropping = 0;
@@ -93,11 +95,8 @@ export class WalWriter {
     this.syncIn = options.sync.entries === 0 ? Infinity : options.sync.entries;
     this.page.raiseEpoch(log.epoch);
     log.raiseEpoch(this.page.epoch);
-    const ended = endedEpoch(log);
-    const isDurable = log.durableLsn >= log.lastLsn;
-    this.page.setEnded(core, ended, log.lastLsn, log.position);
-    this.page.setDurable(core, isDurable ? ended : 0);
-    this.answering = isDurable ? this.page.syncs : this.page.synced(core);
+    this.noteEnded();
+    this.answering = log.durableLsn >= log.lastLsn ? this.page.syncs : this.page.synced(core);
     this.page.setSynced(core, this.answering);
     this.page.setCoreState(core, CORE_STATE.attached, group.context.storage.pid);
     void this.listen();
@@ -184,6 +183,7 @@ export class WalWriter {
     page.raiseEpoch(ended + 1);
     log.raiseEpoch(page.epoch);
     page.setEnded(core, ended, lsn, log.position);
+    this.unsynced.push({ ended, lsn });
     this.group.answer();
   }
 
@@ -213,10 +213,10 @@ export class WalWriter {
     this.clockIn = CLOCK_ENTRIES;
   }
 
-  /** Ends the epochs that the group has left, those among them that it left before the core was attached. */
+  /** Ends the epochs that the group has left. */
   private follow(): void {
     const { epoch } = this.page;
-    if (this.page.ended(this.core) < epoch - 1) this.endEpoch(epoch - 1);
+    if (epoch > this.log.epoch) this.endEpoch(epoch - 1);
   }
 
   private syncByPolicy(): void {
@@ -265,9 +265,16 @@ export class WalWriter {
 
   private noteSync(): void {
     if (this.isClosed) return;
-    const { page, core, log } = this;
     this.lastSync = this.now();
-    if (log.durableLsn >= page.barrierLsn(core)) page.setDurable(core, page.ended(core));
+    this.noteDurable();
+  }
+
+  /** Says which epochs have their barriers on disk. */
+  private noteDurable(): void {
+    const { unsynced, log: { durableLsn } } = this;
+    let durable = 0;
+    while (unsynced.length > 0 && unsynced[0]!.lsn <= durableLsn) durable = unsynced.shift()!.ended;
+    if (durable > 0) this.page.setDurable(this.core, durable);
   }
 
   /**
@@ -280,6 +287,8 @@ export class WalWriter {
     try {
       this.readClock();
       this.follow();
+      // The group may have left it before the core was attached.
+      if (page.ended(core) < page.barrier) this.endEpoch(log.epoch - 1);
       this.answerSync(page.syncs);
       const dropLsn = page.dropLsn(core);
       if (dropLsn > this.dropping && dropLsn <= log.lastLsn + 1) {
@@ -342,12 +351,20 @@ export class WalWriter {
 
   /** A cut has raised the log's epoch. */
   private afterCut(): void {
-    const { log, page, core } = this;
+    const { log, page } = this;
     page.raiseEpoch(log.epoch);
     log.raiseEpoch(page.epoch);
+    this.noteEnded();
+  }
+
+  /** Says which epoch was ended last, as the log shows it. */
+  private noteEnded(): void {
+    const { log, page, core, unsynced } = this;
     const ended = endedEpoch(log);
     page.setEnded(core, ended, log.lastLsn, log.position);
     page.setDurable(core, Math.min(page.durable(core), ended));
+    unsynced.splice(0, Infinity, { ended, lsn: log.lastLsn });
+    this.noteDurable();
   }
 
   /** The epoch that the next entry belongs to, unless the group's rises before. */
@@ -407,8 +424,8 @@ export class WalWriter {
   }
 
   private left(): void {
-    const { page, core, log } = this;
-    if (!log.poisoned && log.durableLsn >= page.barrierLsn(core)) page.setDurable(core, page.ended(core));
+    const { page, core } = this;
+    this.noteDurable();
     page.setCoreState(core, CORE_STATE.detached, 0);
     this.group.answer();
     this.told(this);

@@ -9,7 +9,7 @@
  */
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { afterEach, describe, expect } from 'vitest';
 import { Core, type CoreVariant } from '../../host/core/core.ts';
 import type { ErrorCode } from '../../host/errors/codes.ts';
@@ -138,6 +138,13 @@ export class LogFixture {
     return this.disk.paths().filter((path) => path.startsWith(prefix)).map((path) => path.slice(prefix.length)).sort();
   }
 
+  /** Paths of the files in it and in the directories below, sorted. */
+  allNames(): string[] {
+    if (this.disk !== undefined) return this.names();
+    return readdirSync(this.directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+      .map((entry) => relative(this.directory, join(entry.parentPath, entry.name))).sort();
+  }
+
   /** Names of the segments, oldest first. */
   segmentNames(): string[] {
     return this.names().filter((name) => name.endsWith('.seg'));
@@ -156,18 +163,18 @@ export class LogFixture {
   put(name: string, bytes: Uint8Array): void {
     const path = join(this.directory, name);
     if (this.disk === undefined) {
-      mkdirSync(this.directory, { recursive: true });
+      mkdirSync(dirname(path), { recursive: true });
       writeFileSync(path, bytes);
       return;
     }
     const storage = this.disk.storage();
-    storage.createDirectory(this.directory);
+    for (const made of storage.createDirectory(dirname(path))) storage.syncDirectoryNow(dirname(made));
     storage.remove(path);
     const file = storage.create(path);
     file.allocate(bytes.length);
     file.write(bytes, 0);
     file.syncNow();
-    storage.syncDirectoryNow(this.directory);
+    storage.syncDirectoryNow(dirname(path));
     this.disk.processCrash(storage);
   }
 
