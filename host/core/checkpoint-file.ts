@@ -112,7 +112,7 @@ export function decodeCheckpoint(core: Core, bytes: Uint8Array, fileBytes: numbe
   return sound ? front : Status.BadHeader;
 }
 
-/** Reads the cores and the commit, which is a part of `bytes` then; `undefined` where the checksum is wrong. */
+/** Reads the cores and the commit, which is a part of `bytes` then; `undefined` where they are not valid. */
 export function decodeParts(
   core: Core, bytes: Uint8Array, front: CheckpointFront,
 ): Pick<CheckpointFields, 'cores' | 'commit'> | undefined {
@@ -122,7 +122,9 @@ export function decodeParts(
     sequence: fields.u64(index * CheckpointCore.BYTES + CheckpointCore.lsn),
     position: fields.u64(index * CheckpointCore.BYTES + CheckpointCore.position),
   }));
-  return { cores, commit: bytes.subarray(front.cores * CheckpointCore.BYTES) };
+  const exact = cores.every(({ sequence, position }) => (
+    Number.isSafeInteger(sequence) && Number.isSafeInteger(position)));
+  return exact ? { cores, commit: bytes.subarray(front.cores * CheckpointCore.BYTES) } : undefined;
 }
 
 /** Returns the bytes of a footer. */
