@@ -28,6 +28,9 @@ export { appendRing, patchRing, readRing, writeRing } from './sync/ring';
 export { appendRow, readRow, refreshLimit, writeRow } from './sync/rows';
 export { getBytes, setBytes } from './sync/text';
 export { advance, findKind, locate, read, readAt, scan } from './record/scan';
+export {
+  checkCheckpoint, checkCheckpointFooter, sealCheckpoint, sealCheckpointFooter,
+} from './record/checkpoint';
 export { fillLost, findLater, recover } from './record/recover';
 export {
   bump, checkControl, checkCursor, checkFooter, checkGroup, checkHeader, checkWriter, loadWord, newestMarks,

@@ -18,13 +18,13 @@ import { crc32c } from '../crc/crc32c';
 
 /** Returns the checksum of [at + from, at + to). */
 @inline
-function crcOf(at: usize, from: usize, to: usize): u32 {
+export function crcOf(at: usize, from: usize, to: usize): u32 {
   return crc32c(0, at + from, <u32>(to - from));
 }
 
 /** Returns the status of a structure's version and features, none of which are known so far. */
 @inline
-function checkVersion(version: u32, incompatible: u32): Status {
+export function checkVersion(version: u32, incompatible: u32): Status {
   return version > FORMAT_VERSION || incompatible != 0 ? Status.NewerVersion : Status.Ok;
 }
 

@@ -126,6 +126,10 @@ export interface CoreExports {
   sealGroup(at: number): void;
   checkGroup(at: number): number;
   bump(at: number): void;
+  sealCheckpoint(at: number): void;
+  checkCheckpoint(at: number): number;
+  sealCheckpointFooter(at: number): void;
+  checkCheckpointFooter(at: number): number;
 }
 
 /** Which build of the core runs: one source, two targets. */

@@ -2,13 +2,12 @@
  * The headers of `KEYDIR` and of hint files: between the bytes and plain objects; the layout is that of
  * assembly/layout/keydir-file.ts. Works on copies; checksums are the core's. A header that contradicts itself or the
  * length of its file counts as damaged, whatever its checksum says.
- *
- * Checksums of bytes outside of the core's memory go through the scratch area, where the results of calls stand.
  */
 import {
   FORMAT_VERSION, HINT_MAGIC, HintHeader, KEYDIR_ENTRY_BYTES, KEYDIR_HINT_BYTES, KEYDIR_MAGIC, KEYDIR_SEGMENTS_MAX,
-  KEYDIR_TABLE_OFFSET, KeydirEntry, KeydirFileSegment, KeydirHeader, SCRATCH_BYTES, SCRATCH_OFFSET, Status,
+  KEYDIR_TABLE_OFFSET, KeydirEntry, KeydirFileSegment, KeydirHeader, Status,
 } from '../generated/abi.ts';
+import { checksum } from './checksum.ts';
 import type { StoreIdentity } from './control-page.ts';
 import type { Core } from './core.ts';
 import { Fields } from './fields.ts';
@@ -74,17 +73,6 @@ const HASHES = 2 ** 32;
 /** The CRC-32C of a range of the core's memory, or of that continued. */
 export function rangeChecksum(core: Core, address: number, bytes: number, initial = 0): number {
   return core.exports.crc32c(initial, address, bytes) >>> 0;
-}
-
-/** The CRC-32C of bytes outside of the core's memory. */
-function checksum(core: Core, data: Uint8Array): number {
-  let crc = 0;
-  for (let from = 0; from < data.length; from += SCRATCH_BYTES) {
-    const part = data.subarray(from, from + SCRATCH_BYTES);
-    core.memory.bytes.set(part, SCRATCH_OFFSET);
-    crc = core.exports.crc32c(crc, SCRATCH_OFFSET, part.length);
-  }
-  return crc >>> 0;
 }
 
 function seal(core: Core, bytes: Uint8Array, magic: bigint): Uint8Array {

@@ -207,6 +207,78 @@ export const Status = {
 } as const;
 export type Status = (typeof Status)[keyof typeof Status];
 
+// assembly/layout/checkpoint.ts
+
+/** The file of a checkpoint of a write-ahead log group. docs/format.md, "Checkpoint". */
+export const CheckpointHeader = {
+  /** u64. "VARVECHK". */
+  magic: 0,
+  /** u32. CRC-32C of bytes [12, 80). */
+  crc: 8,
+  /** u32. Format version: 1. */
+  version: 12,
+  /** u32. Features a reader must know to read. */
+  incompatible: 16,
+  /** u32. Features a writer must know to write. */
+  readOnlyCompatible: 20,
+  /** u32. Features that may be ignored. */
+  compatible: 24,
+  /** u32. Writers of the group. */
+  cores: 28,
+  /** u64. The group's random id, first half. */
+  groupIdLow: 32,
+  /** u64. The group's random id, second half. */
+  groupIdHigh: 40,
+  /** u64. Number of the checkpoint; also the file's name. */
+  id: 48,
+  /** u64. The last epoch that the state covers, which has ended on every core. */
+  epoch: 56,
+  /** u64. When it was made, milliseconds since 1970. For people, never for order. */
+  createdAt: 64,
+  /** u32. Bytes of the commit. */
+  commitBytes: 72,
+  /** u32. CRC-32C of the cores and the commit. */
+  partsCrc: 76,
+  /** Bytes of the whole structure. */
+  BYTES: 80,
+} as const;
+
+/** Where the epoch of a checkpoint ends on one core, 16 bytes. */
+export const CheckpointCore = {
+  /** u64. LSN of the barrier that ends it; 0 where the core was never written to. */
+  lsn: 0,
+  /** u64. Position just past the barrier. */
+  position: 8,
+  /** Bytes of the whole structure. */
+  BYTES: 16,
+} as const;
+
+/** Footer, the last 40 bytes */
+export const CheckpointFooter = {
+  /** u64. "VARVECKF". */
+  magic: 0,
+  /** u32. CRC-32C of bytes [12, 40). */
+  crc: 8,
+  /** u32. CRC-32C of the state. */
+  stateCrc: 12,
+  /** u64. Bytes of the state. */
+  stateBytes: 16,
+  /** u64. The id of the header. */
+  id: 24,
+  /** u32. The checksum of the header. */
+  headerCrc: 32,
+  /** u32. Zero. */
+  reserved: 36,
+  /** Bytes of the whole structure. */
+  BYTES: 40,
+} as const;
+
+/** Little-endian ASCII "VARVECHK". */
+export const CHECKPOINT_MAGIC = 0x4b48434556524156n;
+
+/** Little-endian ASCII "VARVECKF". */
+export const CHECKPOINT_FOOTER_MAGIC = 0x464b434556524156n;
+
 // assembly/layout/control.ts
 
 /** CONTROL: one page, mapped by the writer and by every reader. docs/format.md, "CONTROL". */
