@@ -102,7 +102,7 @@ export function findKind(view: SegmentView, offset: u32, ordinal: u32, to: u32, 
   for (; ordinal < to && offset < end; ordinal++) {
     const room = end - offset;
     const frame = changetype<Frame>(base + offset);
-    const size = room < FRAME_HEADER_BYTES ? 0 : frame.size;
+    const size: u32 = room < FRAME_HEADER_BYTES ? 0 : frame.size;
     if (size < FRAME_HEADER_BYTES || size > room) {
       found = Status.BadSize;
       break;
