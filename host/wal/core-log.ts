@@ -29,19 +29,32 @@ export interface LogPart {
   readonly end: number;
 }
 
-/** The records from `from` to `to`, segment by segment. Errors: ERR_VARVE_CORRUPT, _OUT_OF_RANGE where some are missing */
+/** The records from `from` to `to`, by segments. Errors: ERR_VARVE_CORRUPT, ERR_VARVE_OUT_OF_RANGE where one is missing */
 export function* partsOf({ segments }: CoreLog, from: number, to: number): Generator<LogPart, void> {
   for (let lsn = from; lsn <= to;) {
     const segment = segments.find(lsn);
     const view = segment === undefined ? undefined : segments.pool.view(segment);
     const first = lsn - (segment?.baseLsn ?? 0);
     if (segment === undefined || first >= view!.records) {
-      throw segments.missing(lsn) ?? new VarveError('ERR_VARVE_OUT_OF_RANGE', `record ${lsn} is not in the log`, { lsn });
+      throw segments.missing(lsn)
+        ?? new VarveError('ERR_VARVE_OUT_OF_RANGE', `record ${lsn} is not in the log any more`, { lsn });
     }
     const records = view!.records;
     const behind = Math.min(to - segment.baseLsn + 1, records);
     const end = behind < records ? view!.locate(behind) : view!.dataEnd;
     yield { segment, view: view!, from: first, to: behind, offset: view!.locate(first), end };
     lsn = segment.baseLsn + behind;
+  }
+}
+
+/** Runs what reads one of several logs; where the core's address space is full, others give up what they have mapped. */
+export function withRoom<T>(logs: readonly (CoreLog | undefined)[], run: () => T): T {
+  for (;;) {
+    try {
+      return run();
+    } catch (error) {
+      if (!VarveError.is(error, 'ERR_VARVE_MEMORY_FULL')) throw error;
+      if (!logs.some((log) => log?.segments.pool.spare() === true)) throw error;
+    }
   }
 }

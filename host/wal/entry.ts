@@ -52,8 +52,8 @@ export function notAnEntry(
 ): VarveError {
   const { path, segment, offset, lsn } = place;
   return new VarveError('ERR_VARVE_CORRUPT',
-    `entry ${lsn} of core ${core}, of kind ${kind}, at offset ${offset} of ${path} has a valid checksum but holds no such `
-    + 'entry; it was written by something else than varve: restore a copy',
+    `entry ${lsn} of core ${core}, at offset ${offset} of ${path}, has a valid checksum but is no entry of kind ${kind}; `
+    + 'restore a copy',
     { path, segment, offset, lsn, core, kind });
 }
 

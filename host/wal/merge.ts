@@ -1,6 +1,6 @@
 /**
- * Reading the logs of many cores as one, in the order (epoch, sequence, core): a streaming merge of k cursors, each over
- * runs of frames that the core has checked. Clocks have no part in it.
+ * Reading the logs of many cores as one, in the order (epoch, sequence, core): a streaming merge of cursors, each over
+ * runs of frames that were checked. Clocks have no part in it.
  *
  * Memory: one run for each core, 64 KiB with up to 256 cores and less with more, so 16 MiB in all (a record that is
  * larger makes a run of its own), whatever the logs' size. Runs that are delivered live for as long as their entries.
@@ -65,8 +65,10 @@ class Cursor {
   /** When it was loaded last, of all loads of the merge. */
   loadedAt = 0;
 
-  constructor({ core, log, from = log.firstLsn, to = log.lastLsn }: MergeSource, runBytes: number, options: MergeOptions) {
+  constructor(source: MergeSource, runBytes: number, options: MergeOptions) {
+    const { core, log } = source;
     const { firstLsn, lastLsn } = log;
+    const { from = firstLsn, to = lastLsn } = source;
     if (from <= to && (from < firstLsn || to > lastLsn)) {
       throw new VarveError('ERR_VARVE_OUT_OF_RANGE',
         `the merge would read ${from} to ${to} of core ${core}, whose log holds ${firstLsn} to ${lastLsn}`,
@@ -151,8 +153,8 @@ export class WalMerge implements IterableIterator<WalEntry, undefined> {
   }
 
   /**
-   * The next entry. Errors: ERR_VARVE_CORRUPT with path, segment, offset and lsn; ERR_VARVE_TRUNCATED where a writer has
-   * cut or dropped what was to be read; ERR_VARVE_IO
+   * The next entry. Errors: ERR_VARVE_CORRUPT with path, segment, offset and lsn; ERR_VARVE_TRUNCATED where a writer
+   * has cut or dropped what was to be read; ERR_VARVE_IO
    */
   next(): IteratorResult<WalEntry, undefined> {
     const winner = this.findWinner();
