@@ -89,24 +89,34 @@ export function scan(view: SegmentView, offset: u32, ordinal: u32, recordsMax: u
 
 /**
  * Finds the next record of a kind among the `ordinal`-th, whose frame is at `offset`, and those behind it, below the
- * `to`-th. Looks at nothing but the headers: the frame is to be checked by who reads it.
+ * `to`-th. Looks at nothing but the headers, unchecked: a frame that is found is to be checked by who reads it, and a
+ * walk that was led astray by a damaged size does not end where the `to`-th record begins.
  *
  * @returns its offset; `Absent` where there is none; `BadSize` where a header leads out of the data. In the scratch
- *   area: `records`, the ordinal of the record, or of the one that the header is of
+ *   area: `records` and `offset`, the ordinal at which the walk ended and where it was then
  */
 export function findKind(view: SegmentView, offset: u32, ordinal: u32, to: u32, kind: u32): i32 {
   const base = <usize>view.base;
   const end = view.dataEnd;
-  const result = changetype<ScanResult>(SCRATCH_OFFSET);
+  let found: i32 = Status.Absent;
   for (; ordinal < to && offset < end; ordinal++) {
+    const room = end - offset;
     const frame = changetype<Frame>(base + offset);
-    result.records = ordinal;
-    if (frame.info >> INFO_KIND_SHIFT == kind) return <i32>offset;
-    const size = frame.size;
-    if (size < FRAME_HEADER_BYTES || size > end - offset) return Status.BadSize;
+    const size: u32 = room < FRAME_HEADER_BYTES ? 0 : frame.size;
+    if (size < FRAME_HEADER_BYTES || size > room) {
+      found = Status.BadSize;
+      break;
+    }
+    if (frame.info >> INFO_KIND_SHIFT == kind) {
+      found = <i32>offset;
+      break;
+    }
     offset += frameStride(size);
   }
-  return Status.Absent;
+  const result = changetype<ScanResult>(SCRATCH_OFFSET);
+  result.records = ordinal;
+  result.offset = offset;
+  return found;
 }
 
 /**

@@ -135,7 +135,10 @@ export class SegmentView {
     return this.exports.scan(this.at, offset, ordinal, recordsMax, bytesMax) >>> 0;
   }
 
-  /** Offset of the next record of a kind, or a negative status; its ordinal is `resultRecords`. */
+  /**
+   * Offset of the next record of a kind below the `to`-th, or a negative status. Headers are not checked. The walk ended
+   * at the record of ordinal `resultRecords`, at `resultOffset`.
+   */
   findKind(offset: number, ordinal: number, to: number, kind: number): number {
     return this.exports.findKind(this.at, offset, ordinal, to, kind);
   }

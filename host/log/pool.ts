@@ -118,8 +118,13 @@ export class SegmentPool {
     while (this.mappedBytes() > this.bytesMax && this.evict(keep));
   }
 
+  /** Unmaps a segment that nobody needs just now, for whoever else needs the room; whether there was one. */
+  spare(): boolean {
+    return this.evict(undefined);
+  }
+
   /** Unmaps the least recently used segment but for those that must stay, and `keep`; whether there was one. */
-  private evict(keep: Segment): boolean {
+  private evict(keep: Segment | undefined): boolean {
     let victim = this.leastRecent(keep);
     // Each may turn out to have been used once; where all were, the first one goes nevertheless.
     for (let asked = 0; victim !== undefined && asked < this.mounted.size; asked++) {
@@ -140,7 +145,7 @@ export class SegmentPool {
     return used;
   }
 
-  private leastRecent(keep: Segment): Segment | undefined {
+  private leastRecent(keep: Segment | undefined): Segment | undefined {
     let oldest: Segment | undefined;
     for (const segment of this.mounted) {
       if (segment === keep || segment === this.pinned || this.held.has(segment)) continue;

@@ -5,7 +5,7 @@
  * nothing between two steps of the caller can pull it away. The records of a run share one buffer.
  */
 import { VarveError } from '../errors/varve-error.ts';
-import { Kind, Status } from '../generated/abi.ts';
+import { FRAMES_OFFSET, Kind, Status } from '../generated/abi.ts';
 import { copyRun } from './copies.ts';
 import { bytesOf, kindAt, recordIn, sizeAt, type Bytes, type LogRecord } from './record.ts';
 import type { Segment } from './segment.ts';
@@ -27,6 +27,22 @@ export interface ScanBounds {
   readonly ended: () => VarveError | undefined;
   /** Reader: what to throw where a run could not be read; a record that is being cut is not damaged. */
   readonly failed: ((error: unknown) => unknown) | undefined;
+  /** Forwards: bytes of a run, unless a single record is larger. Default 65,536. */
+  readonly runBytes?: number;
+}
+
+/** Checked frames that stand one behind the other, copied; placeholders of a repair among them. */
+export interface FrameRun extends Bytes {
+  /** Bytes of the frames, which begin at 0 of the words. */
+  readonly end: number;
+  /** LSN of the first frame. */
+  readonly lsn: number;
+  /** Position of the first frame in the log, in bytes. */
+  readonly position: number;
+  /** Where the first frame stands: the file, its base LSN, and the offset in it. */
+  readonly path: string;
+  readonly segment: number;
+  readonly offset: number;
 }
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
@@ -42,6 +58,9 @@ export class Scanner implements IterableIterator<LogRecord, undefined> {
   private runEnd = 0;
   /** Forwards: LSN behind the last record of the run. */
   private runLsnEnd = 0;
+  /** Where the run stands. */
+  private runSegment: Segment | undefined;
+  private runOffset = 0;
   private next_: number;
   /** Cuts of the log before the scan began. */
   private readonly cutsBefore: number;
@@ -82,6 +101,18 @@ export class Scanner implements IterableIterator<LogRecord, undefined> {
       const records = this.takeRecords();
       if (records.length > 0) return records;
     }
+  }
+
+  /** Forwards, of copies: the next run as it is; `undefined` where it is done. Not to be mixed with the others. */
+  nextFrames(): FrameRun | undefined {
+    if (this.next_ > this.bounds.to) return undefined;
+    const lsn = this.next_;
+    this.load();
+    const { runOffset: offset, runEnd: end, run: { buffer, start, words } } = this;
+    const { header: { basePosition }, path, baseLsn: segment } = this.runSegment!;
+    this.next_ = this.runLsnEnd;
+    this.cursor = end;
+    return { buffer, start, words, end, lsn, position: basePosition + offset - FRAMES_OFFSET, path, segment, offset };
   }
 
   /** What is left of the run. */
@@ -165,7 +196,8 @@ export class Scanner implements IterableIterator<LogRecord, undefined> {
     const view = segment.view!;
     const ordinal = this.next_ - segment.baseLsn;
     const wanted = Math.min(RUN_RECORDS_MAX, Math.min(this.bounds.to, this.uncut) - this.next_ + 1);
-    const damaged = this.takeRun(segment, ordinal, wanted, RUN_BYTES_MAX, view.locate(ordinal));
+    const bytesMax = this.bounds.runBytes ?? RUN_BYTES_MAX;
+    const damaged = this.takeRun(segment, ordinal, wanted, bytesMax, view.locate(ordinal));
     if (damaged === ordinal) throw this.damage(segment, ordinal);
   }
 
@@ -210,6 +242,8 @@ export class Scanner implements IterableIterator<LogRecord, undefined> {
     const end = view.resultOffset;
     const damaged = view.resultStatus !== Status.Ok;
     this.runLsnEnd = segment.baseLsn + ordinal + count;
+    this.runSegment = segment;
+    this.runOffset = offset;
     if (this.bounds.view) {
       this.run = segment.privateView();
       this.cursor = offset;
