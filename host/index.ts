@@ -53,8 +53,14 @@ export type {
 export { WalGroup } from './wal/wal-group.ts';
 export type { WalWriter } from './wal/writer.ts';
 export type { CommitOffsets } from './wal/commit.ts';
+export type { Checkpoint, CheckpointInfo, UnusableCheckpoint } from './wal/checkpoint-file.ts';
+export type { CheckpointState } from './wal/checkpoint-state.ts';
+export type { WalEntry, WalEntryType } from './wal/entry.ts';
+export type { CoreRecovery, RecoveryEnd, WalRecovery } from './wal/recover.ts';
+export type { WalReplay } from './wal/replay.ts';
 export type {
-  AskOptions, CorePosition, EpochCut, SyncPolicy, WalCreateOptions, WalGroupOptions, WalWriterOptions,
+  AskOptions, CheckpointOptions, CorePosition, EpochCut, RecoverOptions, SyncPolicy, WalCreateOptions, WalGroupOptions,
+  WalWriterOptions,
 } from './wal/types.ts';
 export { Kind } from './generated/abi.ts';
 export { VarveError, type ErrorDetails } from './errors/varve-error.ts';

@@ -4,7 +4,9 @@
  */
 import { STORE_KIND_GROUP_CORE } from '../generated/abi.ts';
 import { openWriter } from '../log/open.ts';
+import type { RecoveryReport } from '../log/report.ts';
 import type { LogContext } from '../log/segment.ts';
+import type { LogWriter } from '../log/writer.ts';
 import type { GroupFile } from './group-file.ts';
 import { corePath } from './names.ts';
 import type { CheckedWalOptions } from './options.ts';
@@ -17,18 +19,24 @@ export function coreContext(group: GroupFile, core: number, readOnly: boolean): 
 }
 
 /**
- * Attaches a core. `closed` is told when its writer has closed.
+ * Opens the log of a core for writing.
  *
  * Errors: ERR_VARVE_LOCKED (somebody has it), ERR_VARVE_CORRUPT, ERR_VARVE_FOREIGN_DIRECTORY (the log is not the one of
  * this core), ERR_VARVE_DISK_FULL, ERR_VARVE_MEMORY_FULL, ERR_VARVE_NEWER_VERSION, ERR_VARVE_IO
  */
+export function openCore(
+  group: GroupFile, core: number, { segmentBytes, mappedBytesMax }: CheckedWalOptions,
+): { readonly writer: LogWriter; readonly report: RecoveryReport } {
+  return openWriter(coreContext(group, core, false), {
+    storeKind: STORE_KIND_GROUP_CORE, segmentBytes, mappedBytesMax, create: true, identity: group.identityOf(core),
+  });
+}
+
+/** Attaches a core. `closed` is told when its writer has closed. Errors: as `openCore` */
 export function attachCore(
   group: GroupFile, core: number, options: CheckedWalOptions, closed: (writer: WalWriter) => void,
 ): WalWriter {
-  const { segmentBytes, mappedBytesMax } = options;
-  const { writer: log, report } = openWriter(coreContext(group, core, false), {
-    storeKind: STORE_KIND_GROUP_CORE, segmentBytes, mappedBytesMax, create: true, identity: group.identityOf(core),
-  });
+  const { writer: log, report } = openCore(group, core, options);
   try {
     return new WalWriter({ group, core, log, report, options, closed });
   } catch (error) {

@@ -146,16 +146,21 @@ export class Checkpoints {
    * Writes the next checkpoint and makes it durable. On any failure, nothing is left of it. Where two are asked for at
    * once, one follows the other.
    *
-   * Errors: ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_RECORD_TOO_LARGE (offsets), ERR_VARVE_DISK_FULL, ERR_VARVE_IO; what
+   * @param ready what has to be done before there may be such a checkpoint, and may go on while its file is written
+   * Errors: what `ready` is rejected with, ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_RECORD_TOO_LARGE (offsets), ERR_VARVE_DISK_FULL, ERR_VARVE_IO; what
    * an iterator of the state throws
    */
-  write(contents: CheckpointContents): Promise<Checkpoint> {
-    const writing = this.last.then(() => this.writeNext(contents));
+  write(contents: CheckpointContents, ready?: Promise<unknown>): Promise<Checkpoint> {
+    // It may fail before anybody waits for it.
+    ready?.catch(() => undefined);
+    const writing = this.last.then(() => this.writeNext(contents, ready));
     this.last = writing.catch(() => undefined);
     return writing;
   }
 
-  private async writeNext({ epoch, cores, offsets, watermark, state }: CheckpointContents): Promise<Checkpoint> {
+  private async writeNext(
+    { epoch, cores, offsets, watermark, state }: CheckpointContents, ready: Promise<unknown> | undefined,
+  ): Promise<Checkpoint> {
     const { storage, directory } = this.context;
     const { idLow: groupIdLow, idHigh: groupIdHigh } = this.group;
     if (cores.length !== this.group.cores) throw outOfRange('cores', `${this.group.cores} places`, cores.length);
@@ -170,7 +175,7 @@ export class Checkpoints {
     this.named = true;
     const id = this.nextId();
     const fields = { groupIdLow, groupIdHigh, id, epoch, createdAt, cores, commit };
-    const made = await writeCheckpoint(this.context, this.path(id), fields, state);
+    const made = await writeCheckpoint(this.context, this.path(id), fields, state, ready);
     this.whole.set(id, made.front.crc);
     return made;
   }

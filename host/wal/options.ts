@@ -6,7 +6,12 @@ import { GROUP_CORES_MAX, Kind } from '../generated/abi.ts';
 import {
   checkDirectory, checkLogOptions, integer, requireKnown, type CheckedLogOptions,
 } from '../log/options.ts';
-import type { AskOptions, SyncPolicy, WalCreateOptions, WalGroupOptions, WalWriterOptions } from './types.ts';
+import { checkState } from './checkpoint-state.ts';
+import { commitBytes, type CommitOffsets } from './commit.ts';
+import type { RecoveryEnd } from './recover.ts';
+import type {
+  AskOptions, CheckpointOptions, RecoverOptions, SyncPolicy, WalCreateOptions, WalGroupOptions, WalWriterOptions,
+} from './types.ts';
 
 /** When to sync: 0 for never. */
 export interface CheckedSync {
@@ -35,6 +40,8 @@ const GROUP_OPTIONS: ReadonlySet<string> = new Set([...WRITER, 'readOnly', 'chec
 const CREATE_OPTIONS: ReadonlySet<string> = new Set([...GROUP_OPTIONS, 'cores']);
 const SYNC: ReadonlySet<string> = new Set(['entries', 'ms']);
 const ASK: ReadonlySet<string> = new Set(['timeoutMs']);
+const CHECKPOINT: ReadonlySet<string> = new Set(['state', 'offsets', 'watermark', 'timeoutMs']);
+const RECOVER: ReadonlySet<string> = new Set(['upTo']);
 
 /** Checks what `WalGroup.create` was given. */
 export function checkCreate(
@@ -104,8 +111,33 @@ export function checkAsk(options: AskOptions): number {
 }
 
 /** Checks how long whoever is asked may take. */
-export function checkTimeout(timeoutMs: unknown): number {
+function checkTimeout(timeoutMs: unknown): number {
   return integer('options.timeoutMs', timeoutMs ?? TIMEOUT_MS_DEFAULT, 1, TIMER_MS_MAX);
+}
+
+/** What a checkpoint is to be made of, checked as far as it can be before it is made. */
+export interface CheckedCheckpoint {
+  readonly state: NonNullable<CheckpointOptions['state']>;
+  readonly offsets: CommitOffsets;
+  readonly watermark: number | bigint | undefined;
+  readonly timeoutMs: number;
+}
+
+/** Checks what `checkpoint` was given. */
+export function checkCheckpoint(options: CheckpointOptions): CheckedCheckpoint {
+  requireKnown('options', options, CHECKPOINT);
+  const { state = '', offsets = {}, watermark, timeoutMs } = options;
+  commitBytes(offsets, watermark);
+  if (typeof state !== 'function') checkState(state);
+  return { state, offsets, watermark, timeoutMs: checkTimeout(timeoutMs) };
+}
+
+/** Checks what `recover` was given. */
+export function checkRecover(options: RecoverOptions): RecoveryEnd {
+  requireKnown('options', options, RECOVER);
+  const { upTo = 'end' } = options;
+  if (upTo !== 'end' && upTo !== 'epoch') throw outOfRange('options.upTo', "'end' or 'epoch'", upTo);
+  return upTo;
 }
 
 /** Checks a kind of the user's own; a put and a delete have calls of their own. */

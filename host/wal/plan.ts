@@ -17,8 +17,8 @@ import { notAnEntry } from './entry.ts';
 export interface CheckpointCut {
   /** The epoch that it ends. */
   readonly epoch: number;
-  /** Of each core in order: the LSN of its barrier, 0 where it had none. All up to there is part of the checkpoint. */
-  readonly cores: readonly { readonly lsn: number }[];
+  /** Of each core in order: the sequence of its barrier, 0 where it had none. All up to there is covered. */
+  readonly cores: readonly { readonly sequence: number }[];
   readonly offsets?: ReadonlyMap<string, number | bigint>;
   readonly watermark?: number | bigint | undefined;
 }
@@ -142,7 +142,7 @@ export function cutOf(log: CoreLog, epoch: number): number {
 
 /** Where the replay of a core begins. Errors: ERR_VARVE_CORRUPT where the log does not join on to the checkpoint */
 function beginningOf(log: CoreLog | undefined, core: number, checkpoint: CheckpointCut | undefined): number {
-  const covered = checkpoint?.cores[core]?.lsn ?? 0;
+  const covered = checkpoint?.cores[core]?.sequence ?? 0;
   const firstLsn = log?.firstLsn ?? 1;
   const lastLsn = log?.lastLsn ?? 0;
   if (firstLsn <= covered + 1 && lastLsn >= covered) return covered + 1;

@@ -2,6 +2,9 @@
  * What users of a write-ahead log group give and get, as types.
  */
 import type { LogOptions } from '../log/options.ts';
+import type { CheckpointState } from './checkpoint-state.ts';
+import type { CommitOffsets } from './commit.ts';
+import type { RecoveryEnd } from './recover.ts';
 
 /** When a writer syncs by itself, besides when it is told to. */
 export type SyncPolicy =
@@ -62,4 +65,23 @@ export interface CorePosition {
   readonly sequence: number;
   /** Position just past it, in bytes. */
   readonly position: number;
+}
+
+/** Options of `checkpoint`. */
+export interface CheckpointOptions extends AskOptions {
+  /**
+   * What the entries up to the cut have made: bytes, text, or pieces of bytes, which are streamed; or a function that
+   * gives one of these, called with the cut once it is durable. Default: nothing.
+   */
+  readonly state?: CheckpointState | ((cut: EpochCut) => CheckpointState | Promise<CheckpointState>);
+  /** Up to where each source was taken in, as for `commit`. Default: none. */
+  readonly offsets?: CommitOffsets;
+  /** As for `commit`. Default: none. */
+  readonly watermark?: number | bigint;
+}
+
+/** Options of `recover`. */
+export interface RecoverOptions {
+  /** Where it ends. Default `end`. */
+  readonly upTo?: RecoveryEnd;
 }

@@ -4,25 +4,24 @@
  */
 import { dirname, join } from 'node:path';
 import { Core } from '../core/core.ts';
-import { CORE_STATE } from '../core/group-page.ts';
 import { VarveError } from '../errors/varve-error.ts';
-import { STORE_KIND_GROUP_CORE } from '../generated/abi.ts';
 import { realStorage } from '../io/real-storage.ts';
 import type { Lock } from '../io/storage.ts';
 import { LOCK_NAME, replacementPath } from '../log/names.ts';
-import { openReader } from '../log/open.ts';
-import type { LogReader } from '../log/reader.ts';
 import type { LogContext } from '../log/segment.ts';
-import { askAll, type Attacher } from './asking.ts';
-import { attachCore, coreContext } from './attach.ts';
-import { endedEpoch } from './epochs.ts';
+import { attachCore } from './attach.ts';
+import type { Checkpoint, CheckpointInfo, UnusableCheckpoint } from './checkpoint-file.ts';
+import { Checkpoints } from './checkpoints.ts';
+import { Coordinator } from './coordinator.ts';
 import { GroupFile } from './group-file.ts';
-import { CHECKPOINTS_NAME, corePath, GROUP_NAME } from './names.ts';
+import { CHECKPOINTS_NAME, GROUP_NAME } from './names.ts';
 import {
-  checkAsk, checkAttach, checkCore, checkCreate, checkOpen, type CheckedWalOptions,
+  checkAsk, checkAttach, checkCheckpoint, checkCore, checkCreate, checkOpen, checkRecover, checkWhole,
+  type CheckedCheckpoint, type CheckedWalOptions,
 } from './options.ts';
+import { inspectLogs, recoverLogs, type WalRecovery } from './recover.ts';
 import type {
-  AskOptions, CorePosition, EpochCut, WalCreateOptions, WalGroupOptions, WalWriterOptions,
+  AskOptions, CheckpointOptions, EpochCut, RecoverOptions, WalCreateOptions, WalGroupOptions, WalWriterOptions,
 } from './types.ts';
 import type { WalWriter } from './writer.ts';
 
@@ -73,8 +72,10 @@ export class WalGroup {
   private readonly options: CheckedWalOptions;
   private readonly file: GroupFile;
   private readonly lock: Lock | undefined;
-  private readonly writers = new Map<number, WalWriter>();
-  private readonly attacher: Attacher;
+  private readonly coordinator: Coordinator;
+  private readonly checkpointSet: Checkpoints;
+  /** Ends when the last checkpoint that was asked for has ended. */
+  private lastCheckpoint: Promise<unknown> = Promise.resolve();
   private isClosed = false;
 
   private constructor(options: CheckedWalOptions, open: (context: LogContext) => GroupFile) {
@@ -89,12 +90,17 @@ export class WalGroup {
       throw error;
     }
     this.cores = this.file.facts.cores;
-    this.attacher = {
-      own: (core) => this.writers.get(core),
-      tryAttach: (core) => this.tryAttach(core),
+    const source = {
+      group: this.file, mappedBytesMax: options.mappedBytesMax,
+      ended: () => (this.isClosed ? this.closedError() : undefined),
     };
+    this.coordinator = new Coordinator(this.file, options, source, () => { this.requireOpen(); });
+    this.checkpointSet = new Checkpoints(context, this.file.facts);
     try {
-      if (!options.readOnly) this.restoreAll();
+      if (!options.readOnly) {
+        this.checkpointSet.removeUnfinished();
+        this.coordinator.restoreAll();
+      }
     } catch (error) {
       this.giveBack();
       throw error;
@@ -164,51 +170,6 @@ export class WalGroup {
     }
   }
 
-  /** Brings GROUP, of which nothing was ever synced, up to date with the logs. */
-  private restoreAll(): void {
-    this.file.page.forgetAsked();
-    for (let core = 0; core < this.cores; core++) this.restore(core);
-  }
-
-  /** Brings what GROUP says of a core that nobody has up to date with its log. */
-  private restore(core: number): void {
-    const { page, context: { storage } } = this.file;
-    const directory = corePath(this.directory, core);
-    if (storage.list(directory) === undefined) {
-      page.setEnded(core, 0, 0, 0);
-      page.setDurable(core, 0);
-      return;
-    }
-    if (!this.isFree(directory)) return;
-    page.setCoreState(core, CORE_STATE.detached, 0);
-    const reader = this.reader(core);
-    try {
-      const { lastLsn, position } = reader;
-      const ended = endedEpoch(reader);
-      page.setEnded(core, ended, lastLsn, position);
-      page.setDurable(core, reader.durableLsn >= lastLsn ? ended : 0);
-      page.raiseEpoch((reader.epochOf(lastLsn) ?? 0) + 1);
-    } finally {
-      reader.close();
-    }
-  }
-
-  /** Whether nobody has the core whose log is in a directory. */
-  private isFree(directory: string): boolean {
-    try {
-      this.file.context.storage.lock(join(directory, LOCK_NAME)).release();
-      return true;
-    } catch (error) {
-      if (VarveError.is(error) && error.code === 'ERR_VARVE_LOCKED') return false;
-      throw error;
-    }
-  }
-
-  /** A reader of a core's log, to be closed. */
-  private reader(core: number): LogReader {
-    return openReader(coreContext(this.file, core, true), this.options.mappedBytesMax, STORE_KIND_GROUP_CORE).reader;
-  }
-
   /**
    * The writer of a core, attached by this thread at the first call and closed with the group.
    *
@@ -216,21 +177,7 @@ export class WalGroup {
    */
   writer(core: number): WalWriter {
     this.requireWritable();
-    checkCore(core, this.cores);
-    const known = this.writers.get(core);
-    if (known !== undefined) return known;
-    const writer = attachCore(this.file, core, this.options, () => { this.writers.delete(core); });
-    this.writers.set(core, writer);
-    return writer;
-  }
-
-  private tryAttach(core: number): WalWriter | undefined {
-    try {
-      return attachCore(this.file, core, { ...this.options, sync: NO_POLICY }, () => undefined);
-    } catch (error) {
-      if (VarveError.is(error) && error.code === 'ERR_VARVE_LOCKED') return undefined;
-      throw error;
-    }
+    return this.coordinator.attach(checkCore(core, this.cores));
   }
 
   /** The epoch that new entries belong to. Errors: ERR_VARVE_CLOSED */
@@ -245,10 +192,7 @@ export class WalGroup {
    */
   get completeEpoch(): number {
     this.requireOpen();
-    const { page } = this.file;
-    let complete = Infinity;
-    for (let core = 0; core < this.cores; core++) complete = Math.min(complete, page.durable(core));
-    return complete;
+    return this.coordinator.completeEpoch;
   }
 
   /**
@@ -276,32 +220,7 @@ export class WalGroup {
   async barrierAll(options: AskOptions = {}): Promise<EpochCut> {
     const until = checkAsk(options);
     this.requireWritable();
-    return this.endEpoch(until);
-  }
-
-  /** Ends the epoch on every core. */
-  private async endEpoch(until: number): Promise<EpochCut> {
-    const { page } = this.file;
-    const epoch = page.epoch;
-    page.raiseEpoch(epoch + 1);
-    page.askBarrier(epoch);
-    await askAll(this.file, this.attacher, (core) => page.ended(core) >= epoch, until);
-    return { epoch, cores: Array.from({ length: this.cores }, (_, core) => this.cutOf(core, epoch)) };
-  }
-
-  /** Where an epoch ends on a core that has ended it. */
-  private cutOf(core: number, epoch: number): CorePosition {
-    const { page } = this.file;
-    const cut = { core, sequence: page.barrierLsn(core), position: page.barrierPosition(core) };
-    if (page.ended(core) === epoch) return cut;
-    // It has ended a later one since.
-    const reader = this.reader(core);
-    try {
-      const sequence = lastOf(reader, epoch);
-      return { core, sequence, position: reader.segments.endPositionOf(sequence) };
-    } finally {
-      reader.close();
-    }
+    return this.coordinator.endEpoch(until);
   }
 
   /**
@@ -311,13 +230,106 @@ export class WalGroup {
   async syncAll(options: AskOptions = {}): Promise<void> {
     const until = checkAsk(options);
     this.requireWritable();
-    await this.syncCores(until);
+    await this.coordinator.sync(until);
   }
 
-  private async syncCores(until: number): Promise<void> {
-    const { page } = this.file;
-    const asked = page.askSync();
-    await askAll(this.file, this.attacher, (core) => page.synced(core) >= asked, until);
+  /**
+   * Makes a checkpoint: ends the epoch on every core, syncs all of them, writes the checkpoint, durably and whole or
+   * not at all, and lets the writers drop the segments that nothing needs any more. Where it fails, the logs have what
+   * they had, and the checkpoints before it stand. One is made at a time.
+   *
+   * Recovery gives `state` back, and then the entries behind the cut: so the state must be what all entries up to the
+   * cut have made. Where the writers go on meanwhile, give a function, which is called with the cut when it is durable.
+   *
+   * @throws (rejects with) as `barrierAll`, and ERR_VARVE_RECORD_TOO_LARGE (offsets), ERR_VARVE_DISK_FULL,
+   *   ERR_VARVE_IO, what the function or the iterator of the state throws
+   */
+  async checkpoint(options: CheckpointOptions = {}): Promise<CheckpointInfo> {
+    const checked = checkCheckpoint(options);
+    this.requireWritable();
+    const made = this.lastCheckpoint.then(() => this.makeCheckpoint(checked));
+    this.lastCheckpoint = made.catch(() => undefined);
+    return made;
+  }
+
+  private async makeCheckpoint({ state, offsets, watermark, timeoutMs }: CheckedCheckpoint): Promise<CheckpointInfo> {
+    this.requireWritable();
+    const { coordinator, checkpointSet } = this;
+    const until = performance.now() + timeoutMs;
+    const { epoch, cores } = await coordinator.endEpoch(until);
+    const synced = coordinator.sync(until);
+    // The file of a state that is there already is written while the logs are synced.
+    const whole = typeof state === 'function' ? await synced.then(() => state({ epoch, cores })) : state;
+    const contents = { epoch, cores, offsets, watermark, state: whole };
+    const made = await checkpointSet.write(contents, synced);
+    await this.dropCovered();
+    return made;
+  }
+
+  /** Removes the checkpoints that are not kept, and what the logs need for none of the others. */
+  private async dropCovered(): Promise<void> {
+    const { kept } = await this.checkpointSet.keepNewest(this.options.checkpointsKept);
+    const [oldest] = kept;
+    if (!this.isClosed && oldest !== undefined && kept.length === this.options.checkpointsKept) {
+      await this.coordinator.drop(oldest);
+    }
+  }
+
+  /**
+   * Drops all checkpoints before one, and of each core's log the whole segments that it covers; writers in other
+   * threads do so in their own time.
+   *
+   * @throws (rejects with) ERR_VARVE_INVALID_ARGUMENT (there is no such checkpoint), ERR_VARVE_CORRUPT (it is damaged;
+   *   nothing was dropped), ERR_VARVE_CLOSED, ERR_VARVE_READ_ONLY, ERR_VARVE_NEWER_VERSION, ERR_VARVE_IO
+   */
+  async dropBefore(checkpointId: number): Promise<void> {
+    checkWhole('checkpointId', checkpointId);
+    this.requireWritable();
+    const { kept } = await this.checkpointSet.removeBefore(checkpointId);
+    this.requireOpen();
+    await this.coordinator.drop(kept[0]!);
+  }
+
+  /** The checkpoints that are there, oldest first, without a look at their states. Errors: ERR_VARVE_CLOSED, _IO */
+  checkpoints(): (Checkpoint | UnusableCheckpoint)[] {
+    this.requireOpen();
+    return this.checkpointSet.list();
+  }
+
+  /**
+   * A checkpoint by its id, or the newest one that is whole; `undefined` where there is none.
+   *
+   * @throws (rejects with) ERR_VARVE_CLOSED, ERR_VARVE_CORRUPT (the one of this id is damaged),
+   *   ERR_VARVE_NEWER_VERSION, ERR_VARVE_IO
+   */
+  async loadCheckpoint(id?: number): Promise<Checkpoint | undefined> {
+    this.requireOpen();
+    if (id !== undefined) return this.checkpointSet.load(checkWhole('id', id));
+    return (await this.checkpointSet.newest()).checkpoint;
+  }
+
+  /**
+   * Finds the state to begin with: the newest checkpoint that is whole, the entries that follow it, in order, what
+   * their commits say, and what was found of each core. The logs' torn tails are repaired. To be called before the
+   * cores are attached; who attaches a core before accepts all that is in its log.
+   *
+   * @param options.upTo `end`, the default: all that the logs hold is replayed. `epoch`: entries behind the last epoch
+   *   that every core has ended are cut off, durably, so that every core ends at the same barrier. Read-only, nothing
+   *   is changed, and the entries end there.
+   * @throws (rejects with) ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_LOCKED (a core is attached, by this group or
+   *   elsewhere), ERR_VARVE_CORRUPT (synced entries are damaged, or are missing between the checkpoint and the logs),
+   *   ERR_VARVE_CLOSED, ERR_VARVE_NEWER_VERSION, ERR_VARVE_DISK_FULL, ERR_VARVE_MEMORY_FULL, ERR_VARVE_IO
+   */
+  async recover(options: RecoverOptions = {}): Promise<WalRecovery> {
+    const upTo = checkRecover(options);
+    this.requireOpen();
+    const newest = await this.checkpointSet.newest();
+    this.requireOpen();
+    const { coordinator: { source }, options: opening } = this;
+    if (opening.readOnly) return inspectLogs(source, newest, upTo);
+    const recovery = recoverLogs(source, opening, newest, upTo);
+    this.coordinator.restoreAll();
+    return recovery;
   }
 
   /** Whether it was opened read-only. */
@@ -325,10 +337,13 @@ export class WalGroup {
   /** Whether it was closed. */
   get closed(): boolean { return this.isClosed; }
 
-  private requireOpen(): void {
-    if (!this.isClosed) return;
-    throw new VarveError('ERR_VARVE_CLOSED', `the group in ${this.directory} is closed; open it again`,
+  private closedError(): VarveError {
+    return new VarveError('ERR_VARVE_CLOSED', `the group in ${this.directory} is closed; open it again`,
       { path: this.directory });
+  }
+
+  private requireOpen(): void {
+    if (this.isClosed) throw this.closedError();
   }
 
   private requireWritable(): void {
@@ -347,7 +362,7 @@ export class WalGroup {
   async close(): Promise<void> {
     if (this.isClosed) return;
     this.isClosed = true;
-    const closings = await Promise.allSettled([...this.writers.values()].map((writer) => writer.close()));
+    const closings = await Promise.allSettled([...this.coordinator.writers.values()].map((writer) => writer.close()));
     this.giveBack();
     for (const closing of closings) if (closing.status === 'rejected') throw closing.reason;
   }
@@ -357,7 +372,7 @@ export class WalGroup {
     if (this.isClosed) return;
     this.isClosed = true;
     const failures: unknown[] = [];
-    for (const writer of [...this.writers.values()]) {
+    for (const writer of [...this.coordinator.writers.values()]) {
       try {
         writer.closeSync();
       } catch (error) {
@@ -381,18 +396,4 @@ export class WalGroup {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
-
-const NO_POLICY = { blocking: false, entries: 0, ms: 0 } as const;
-
-/** Sequence of the last record of an epoch or of one before; one less than the first where there is none. */
-function lastOf(log: LogReader, epoch: number): number {
-  let low = log.firstLsn - 1;
-  let high = log.lastLsn;
-  while (low < high) {
-    const middle = Math.ceil((low + high) / 2);
-    if ((log.epochOf(middle) ?? 0) <= epoch) low = middle;
-    else high = middle - 1;
-  }
-  return low;
 }

@@ -1,29 +1,24 @@
 /**
- * The writer of one core of a group: entries into its own log, and answers to what the group asks of all writers.
+ * The writer of one core of a group, as its users see it: entries into its own log, and making them durable. What it
+ * does for the group is host/wal/service.ts.
  *
- * - An append stores to nothing that another core's writer loads or stores: it looks at the group's epoch, a word that
- *   changes once an epoch, and writes to its own log.
- * - What is asked stands in GROUP: a higher epoch, a sync, records that may be dropped. The writer looks when it
- *   appends (the epoch alone) and when it is woken, and answers in its own line of GROUP.
- * - Epochs never fall along the log, and no writer is ahead of the group: where opening, a truncation or a barrier
- *   raises the log's epoch, the group's is raised first.
+ * An append stores to nothing that another core's writer loads or stores: it looks at the group's epoch, a word that
+ * changes once an epoch, and writes to its own log.
  */
 import { VarveError } from '../errors/varve-error.ts';
 import { Kind } from '../generated/abi.ts';
-import { CORE_STATE, type GroupPage } from '../core/group-page.ts';
 import type { RecoveryReport } from '../log/report.ts';
 import type { LogWriter } from '../log/writer.ts';
+import { Checkpoints } from './checkpoints.ts';
+import { isUnusable } from './checkpoint-file.ts';
+import { EntryClock } from './clock.ts';
 import { commitBytes, encodeCommit, type CommitOffsets } from './commit.ts';
-import { endedEpoch } from './epochs.ts';
 import type { GroupFile } from './group-file.ts';
-import { checkData, checkUserKind, checkWhole, type CheckedWalOptions } from './options.ts';
+import { checkData, checkUserKind, checkWhole, type CheckedSync, type CheckedWalOptions } from './options.ts';
+import { CoreService } from './service.ts';
 
 /** Entries within one turn of the event loop that share a look at the clock. */
 const CLOCK_ENTRIES = 64;
-/** How long a writer sleeps at most before it looks by itself whether something is asked of it. */
-const LOOK_MS = 1000;
-const TWO_TO_32 = 2 ** 32;
-const NS_PER_MS = 1e6;
 const NO_KEY = new Uint8Array(0);
 
 /** A core's log, opened for writing, and what belongs to it. */
@@ -54,17 +49,15 @@ export class WalWriter {
   /** What opening the core's log found and did. */
   readonly recovery: RecoveryReport;
   private readonly group: GroupFile;
-  private readonly page: GroupPage;
   private readonly log: LogWriter;
+  private readonly service: CoreService;
   private readonly words: Uint32Array;
   private readonly bytes: Uint8Array;
   private readonly epochWord: number;
-  private readonly options: CheckedWalOptions;
-  private readonly now: () => number;
+  private readonly policy: CheckedSync;
   private readonly told: (writer: WalWriter) => void;
-  /** The time of the next entries, in nanoseconds since 1970, and for how many it holds. */
-  private timeLow = 0;
-  private timeHigh = 0;
+  private readonly clock: EntryClock;
+  /** Entries until the clock is read again. */
   private clockIn = 0;
   /** Entries until the policy asks for a sync. */
   private syncIn: number;
@@ -72,43 +65,23 @@ export class WalWriter {
   private readonly number = new DataView(new ArrayBuffer(8));
   private readonly numberBytes = new Uint8Array(this.number.buffer);
   private lastSync: number | undefined;
-  /** Epochs that were ended here and whose barriers are not known to be on disk, oldest first. */
-  private readonly unsynced: { readonly ended: number; readonly lsn: number }[] = [];
-  /** The asking for a sync that is being answered, and the LSN up to which a drop was begun. */
-  private answering: number;
-  private dropping = 0;
   private isClosed = false;
 
+  /** @internal */
   constructor({ group, core, log, report, options, closed }: AttachedCore) {
     const { memory } = group.context.core;
     this.group = group;
-    this.page = group.page;
     this.core = core;
     this.log = log;
     this.recovery = report;
-    this.options = options;
+    this.policy = options.sync;
     this.told = closed;
     this.words = memory.unsigned;
     this.bytes = memory.bytes;
     this.epochWord = group.page.epochWord;
-    this.now = options.now ?? (() => performance.timeOrigin + performance.now());
     this.syncIn = options.sync.entries === 0 ? Infinity : options.sync.entries;
-    this.page.raiseEpoch(log.epoch);
-    log.raiseEpoch(this.page.epoch);
-    this.noteEnded();
-    this.answering = log.durableLsn >= log.lastLsn ? this.page.syncs : this.page.synced(core);
-    this.page.setSynced(core, this.answering);
-    this.page.setCoreState(core, CORE_STATE.attached, group.context.storage.pid);
-    void this.listen();
-  }
-
-  /** Answers what is asked, for as long as the core is attached. Keeps no process alive. */
-  private async listen(): Promise<void> {
-    while (!this.isClosed) {
-      const seen = this.group.asked;
-      this.serve();
-      await this.group.waitAsked(seen, LOOK_MS);
-    }
+    this.clock = new EntryClock(options.now);
+    this.service = new CoreService(group, core, log, this.clock, () => this.sync());
   }
 
   /**
@@ -158,7 +131,7 @@ export class WalWriter {
     const { log } = this;
     const at = log.begin(bytes);
     const target = this.bytes.subarray(at, at + bytes);
-    log.end(Kind.Commit, encodeCommit(target, 0, this.timeLow, this.timeHigh, offsets, watermark));
+    log.end(Kind.Commit, encodeCommit(target, 0, this.clock.low, this.clock.high, offsets, watermark));
     return this.after();
   }
 
@@ -169,58 +142,36 @@ export class WalWriter {
    */
   epochBarrier(): number {
     this.before();
-    const { epoch } = this.log;
-    this.endEpoch(epoch);
-    this.group.ring();
+    this.service.endEpoch(this.log.epoch);
+    this.service.tellOthers();
     return this.after();
-  }
-
-  /** Appends the barrier of an epoch, with which all before it end, and goes on in the group's. */
-  private endEpoch(ended: number): void {
-    const { log, page, core } = this;
-    this.number.setBigUint64(0, BigInt(ended), true);
-    const lsn = log.appendStamped(Kind.Barrier, NO_KEY, this.timeLow, this.timeHigh, this.numberBytes);
-    page.raiseEpoch(ended + 1);
-    log.raiseEpoch(page.epoch);
-    page.setEnded(core, ended, lsn, log.position);
-    this.unsynced.push({ ended, lsn });
-    this.group.answer();
   }
 
   private add(kind: number, key: Uint8Array | string, value: Uint8Array | string): number {
     this.before();
-    this.log.appendStamped(kind, key, this.timeLow, this.timeHigh, value);
+    this.log.appendStamped(kind, key, this.clock.low, this.clock.high, value);
     return this.after();
   }
 
   /** Before each entry: refuses a closed writer, reads the clock when it is time, and follows the group's epoch. */
   private before(): void {
     if (--this.clockIn < 0 || this.log.isFirstOfTurn) this.readClock();
-    if (Atomics.load(this.words, this.epochWord) !== this.log.epoch) this.follow();
+    if (Atomics.load(this.words, this.epochWord) !== this.log.epoch) this.service.follow();
   }
 
   private after(): number {
-    if (--this.syncIn <= 0 || this.options.sync.ms > 0) this.syncByPolicy();
+    if (--this.syncIn <= 0 || this.policy.ms > 0) this.syncByPolicy();
     return this.log.lastPosition;
   }
 
-  /** Where the clock is read, which is not at each entry, whatever is rare is looked at too. */
   private readClock(): void {
     this.requireOpen();
-    const time = Math.max(0, this.now() * NS_PER_MS);
-    this.timeHigh = time / TWO_TO_32;
-    this.timeLow = time % TWO_TO_32;
+    this.clock.read();
     this.clockIn = CLOCK_ENTRIES;
   }
 
-  /** Ends the epochs that the group has left. */
-  private follow(): void {
-    const { epoch } = this.page;
-    if (epoch > this.log.epoch) this.endEpoch(epoch - 1);
-  }
-
   private syncByPolicy(): void {
-    const { blocking, entries, ms } = this.options.sync;
+    const { blocking, entries, ms } = this.policy;
     if (blocking) {
       this.syncNow();
       return;
@@ -265,58 +216,18 @@ export class WalWriter {
 
   private noteSync(): void {
     if (this.isClosed) return;
-    this.lastSync = this.now();
-    this.noteDurable();
+    this.lastSync = this.clock.now();
+    this.service.noteDurable();
   }
 
-  /** Says which epochs have their barriers on disk. */
-  private noteDurable(): void {
-    const { unsynced, log: { durableLsn } } = this;
-    let durable = 0;
-    while (unsynced.length > 0 && unsynced[0]!.lsn <= durableLsn) durable = unsynced.shift()!.ended;
-    if (durable > 0) this.page.setDurable(this.core, durable);
-  }
-
-  /**
-   * Answers what the group asks of its writers: ends the epochs that it has left, syncs, drops what checkpoints cover.
-   * A failure poisons the writer, and the group is told.
-   */
+  /** Answers what the group asks of its writers now. For the group. */
   serve(): void {
-    if (this.isClosed) return;
-    const { page, core, log } = this;
-    try {
-      this.readClock();
-      this.follow();
-      // The group may have left it before the core was attached.
-      if (page.ended(core) < page.barrier) this.endEpoch(log.epoch - 1);
-      this.answerSync(page.syncs);
-      const dropLsn = page.dropLsn(core);
-      if (dropLsn > this.dropping && dropLsn <= log.lastLsn + 1) {
-        this.dropping = dropLsn;
-        log.dropBefore(dropLsn).catch(() => { this.refuse(); });
-      }
-    } catch {
-      this.refuse();
-    }
+    this.service.serve();
   }
 
-  private answerSync(asked: number): void {
-    if (asked <= this.answering) return;
-    this.answering = asked;
-    this.sync().then(
-      () => {
-        if (this.isClosed) return;
-        this.page.setSynced(this.core, asked);
-        this.group.answer();
-      },
-      () => { this.refuse(); });
-  }
-
-  /** Tells those who have asked that there will be no answer. */
-  private refuse(): void {
-    if (this.isClosed || !this.log.poisoned) return;
-    this.page.setCoreState(this.core, CORE_STATE.poisoned, this.group.context.storage.pid);
-    this.group.answer();
+  /** Resolves when what the group has let go of is dropped. For the group. */
+  async dropped(): Promise<void> {
+    await this.service.dropped();
   }
 
   /**
@@ -324,47 +235,46 @@ export class WalWriter {
    * later recovery; the numbers of its sequence are used again, in a later epoch. Blocks.
    *
    * @param position what an append has returned, or the end of the log
-   * @throws ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_OUT_OF_RANGE (no entry begins there), ERR_VARVE_CLOSED,
-   *   ERR_VARVE_POISONED, ERR_VARVE_DISK_FULL (nothing was cut), ERR_VARVE_IO
+   * @throws ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_OUT_OF_RANGE (no entry begins there, or a checkpoint covers it),
+   *   ERR_VARVE_CLOSED, ERR_VARVE_POISONED, ERR_VARVE_DISK_FULL (nothing was cut), ERR_VARVE_IO
    */
   truncate(position: number): void {
     checkWhole('position', position);
     this.requireOpen();
     const { log } = this;
     if (position === log.position) return;
-    const lsn = log.segments.lsnAtPosition(position);
-    if (lsn === undefined) {
+    const sequence = log.segments.lsnAtPosition(position);
+    const covered = this.covered();
+    if (sequence === undefined || sequence <= covered) {
+      const why = sequence === undefined ? 'no entry begins there' : `a checkpoint covers the entries up to ${covered}`;
       throw new VarveError('ERR_VARVE_OUT_OF_RANGE',
-        `no entry of core ${this.core} begins at position ${position}; its log ends at ${log.position}`,
+        `core ${this.core} cannot be cut at position ${position}: ${why}; its log ends at ${log.position}`,
         { core: this.core, position, end: log.position });
     }
-    log.truncateAfter(lsn - 1);
-    this.afterCut();
+    log.truncateAfter(sequence - 1);
+    this.service.afterCut();
   }
 
-  /** Drops every entry of this core; sequence and position go on. Blocks. Errors: as `truncate` */
+  /**
+   * Cuts every entry of this core that no checkpoint covers. Blocks.
+   *
+   * @throws ERR_VARVE_CLOSED, ERR_VARVE_POISONED, ERR_VARVE_DISK_FULL (nothing was cut), ERR_VARVE_IO
+   */
   reset(): void {
     this.requireOpen();
-    this.log.reset();
-    this.afterCut();
+    const { log } = this;
+    log.truncateAfter(Math.max(this.covered(), log.firstLsn - 1));
+    this.service.afterCut();
   }
 
-  /** A cut has raised the log's epoch. */
-  private afterCut(): void {
-    const { log, page } = this;
-    page.raiseEpoch(log.epoch);
-    log.raiseEpoch(page.epoch);
-    this.noteEnded();
-  }
-
-  /** Says which epoch was ended last, as the log shows it. */
-  private noteEnded(): void {
-    const { log, page, core, unsynced } = this;
-    const ended = endedEpoch(log);
-    page.setEnded(core, ended, log.lastLsn, log.position);
-    page.setDurable(core, Math.min(page.durable(core), ended));
-    unsynced.splice(0, Infinity, { ended, lsn: log.lastLsn });
-    this.noteDurable();
+  /** Sequence of this core's last entry that a checkpoint covers; 0 where none does. */
+  private covered(): number {
+    const { context, facts } = this.group;
+    let covered = 0;
+    for (const checkpoint of new Checkpoints(context, facts).list()) {
+      if (!isUnusable(checkpoint)) covered = Math.max(covered, checkpoint.cores[this.core]!.sequence);
+    }
+    return covered;
   }
 
   /** The epoch that the next entry belongs to, unless the group's rises before. */
@@ -420,18 +330,20 @@ export class WalWriter {
     // The next entry looks at the clock, and finds the writer closed.
     this.clockIn = 0;
     clearTimeout(this.timer);
+    this.service.end();
     return true;
   }
 
   private left(): void {
-    const { page, core } = this;
-    this.noteDurable();
-    page.setCoreState(core, CORE_STATE.detached, 0);
-    this.group.answer();
+    this.service.left();
     this.told(this);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
+  [Symbol.dispose](): void {
+    this.closeSync();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 }

@@ -248,16 +248,20 @@ onEach('a writer', (make) => {
     await again.close();
   });
 
-  it('drops all of its entries; sequence and position go on', async () => {
+  it('cuts all of its entries that no checkpoint covers', async () => {
     const fixture = make();
     const group = create(fixture, 1);
     const writer = group.writer(0);
     fill(writer, 5);
-    const { position } = writer;
     writer.reset();
-    expect([writer.sequence, writer.position]).toEqual([5, position]);
-    expect(writer.put('k', 'v')).toBe(position);
-    expect(writer.sequence).toBe(6);
+    expect([writer.sequence, writer.position, writer.epoch]).toEqual([0, 0, 2]);
+    const covered = writer.put('k', 'v');
+    await group.checkpoint();
+    const { position, sequence } = writer;
+    fill(writer, 5);
+    expect(failure('ERR_VARVE_OUT_OF_RANGE', () => { writer.truncate(covered); }).message).toContain('checkpoint');
+    writer.reset();
+    expect([writer.sequence, writer.position]).toEqual([sequence, position]);
     await group.close();
   });
 });

@@ -1,0 +1,107 @@
+/**
+ * Entries of a group in order, read beside whoever writes it: a merge over readers of its own, which it closes at its
+ * end.
+ */
+import type { VarveError } from '../errors/varve-error.ts';
+import { STORE_KIND_GROUP_CORE } from '../generated/abi.ts';
+import { openReader } from '../log/open.ts';
+import type { LogReader } from '../log/reader.ts';
+import { coreContext } from './attach.ts';
+import type { WalEntry } from './entry.ts';
+import type { GroupFile } from './group-file.ts';
+import { WalMerge, type MergeTally } from './merge.ts';
+
+/** What is read of a core: first and last sequence, inclusive. */
+export interface ReplayRange {
+  readonly core: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What a replay needs of its group. */
+export interface ReplaySource {
+  readonly group: GroupFile;
+  readonly mappedBytesMax: number;
+  /** Asked before each run: the error to throw where the group was closed. */
+  readonly ended: () => VarveError | undefined;
+}
+
+/** Opens a reader of a core's log. Errors: as `RecordLog.open` with `readOnly` */
+export function readCore({ group, mappedBytesMax }: ReplaySource, core: number): LogReader {
+  return openReader(coreContext(group, core, true), mappedBytesMax, STORE_KIND_GROUP_CORE).reader;
+}
+
+/**
+ * Entries in the order (epoch, sequence, core), each checked, as they were when the replay was asked for. Lazy: at most
+ * 64 KiB of a core are read ahead of what is asked for, whatever the logs' size. Entries of a run share its bytes: copy
+ * what you keep for long. Left early, it is to be ended by `return`, as `for` loops do.
+ */
+export class WalReplay implements IterableIterator<WalEntry, undefined> {
+  private readonly readers: LogReader[] = [];
+  private readonly merge: WalMerge;
+
+  /** @internal */
+  constructor(source: ReplaySource, ranges: readonly ReplayRange[]) {
+    try {
+      const sources = ranges.filter(({ from, to }) => from <= to).map(({ core, from, to }) => {
+        const log = readCore(source, core);
+        this.readers.push(log);
+        return { core, log, from, to };
+      });
+      this.merge = new WalMerge(sources, { ended: source.ended });
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  /**
+   * The next entry.
+   *
+   * @throws ERR_VARVE_CORRUPT (a damaged entry: `details` has path, segment, offset and lsn), ERR_VARVE_TRUNCATED (a
+   *   writer has cut or dropped what was to be read), ERR_VARVE_CLOSED (the group was), ERR_VARVE_MEMORY_FULL,
+   *   ERR_VARVE_IO
+   */
+  next(): IteratorResult<WalEntry, undefined> {
+    try {
+      const step = this.merge.next();
+      if (step.done === true) this.close();
+      return step;
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** The next entries, up to 1,024; none at the end. Errors: as `next`, behind the entries that are intact */
+  nextRun(): WalEntry[] {
+    try {
+      const entries = this.merge.nextRun();
+      if (entries.length === 0) this.close();
+      return entries;
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** Ends it and gives everything back. Entries that were delivered stay valid. */
+  return(): IteratorReturnResult<undefined> {
+    const done = this.merge.return();
+    this.close();
+    return done;
+  }
+
+  /** How much of each core was delivered so far. */
+  tallies(): MergeTally[] {
+    return this.merge.tallies();
+  }
+
+  private close(): void {
+    for (const reader of this.readers.splice(0)) reader.close();
+  }
+}
