@@ -173,7 +173,6 @@ export class Checkpoints {
     const id = this.nextId();
     const fields = { groupIdLow, groupIdHigh, id, epoch, createdAt, cores, commit };
     const made = await writeCheckpoint(this.context, this.path(id), fields, state);
-    this.settled = true;
     this.whole.set(id, made.front.crc);
     return made;
   }
