@@ -75,6 +75,8 @@ export class Checkpoints {
   private readonly whole = new Map<number, number>();
   /** Whether the name of the directory is known to be durable. */
   private named = false;
+  /** Whether the names in it are: a removal that failed, or a process before, may have left some that are not. */
+  private settled = false;
   /** Ends when the last writing that was asked for has ended. */
   private last: Promise<unknown> = Promise.resolve();
 
@@ -225,18 +227,22 @@ export class Checkpoints {
     for (const one of found) {
       const goes = one.id < oldest && (!isUnusable(one) || one.reason === 'damaged');
       if (goes) {
+        this.settled = false;
         await storage.removeLater(one.path);
         this.whole.delete(one.id);
         removed.push(one.id);
       } else if (isUnusable(one)) unusable.push(one);
     }
-    if (removed.length > 0) await storage.syncDirectory(this.directory);
+    if (!this.settled && found.length > 0) await storage.syncDirectory(this.directory);
+    this.settled = true;
     return { removed, kept, unusable };
   }
 
   /** Removes what crashes have left of checkpoints that were never finished. For who has the group's lock alone. */
   removeUnfinished(): void {
-    for (const { id, unfinished } of this.names()) if (unfinished) this.context.storage.remove(replacementPath(this.path(id)));
+    for (const { id, unfinished } of this.names()) {
+      if (unfinished) this.context.storage.remove(replacementPath(this.path(id)));
+    }
   }
 
   private isWhole({ id, front }: Checkpoint): boolean {
