@@ -2,10 +2,10 @@
  * Reading the logs of many cores as one, in the order (epoch, sequence, core): a streaming merge of cursors, each over
  * runs of frames that were checked. Clocks have no part in it.
  *
- * Memory: one run for each core, of 64 KiB with up to 16 cores and 16 KiB with 64 and more (a larger record makes
- * a run of its own), whatever the logs' size. Runs that are delivered live for as long as their entries.
- * Mapped segments are bounded by each log's pool; where the address space of the core is full all the same, the segment
- * that will be needed last is unmapped.
+ * Memory: one run for each core, of 64 KiB with up to 64 cores and of 16 KiB with 256 and more (a larger record makes a
+ * run of its own), whatever the logs' size. Runs that are delivered live for as long as their entries. Mapped segments
+ * are bounded by each log's pool; where the address space is full all the same, the segment that will be needed last is
+ * unmapped.
  *
  * Invariants: along one core neither epoch nor sequence falls; what was delivered was checked; after an error the merge
  * says the same again, and never goes on behind the gap.
@@ -41,8 +41,8 @@ export interface MergeTally {
   readonly lost: number;
 }
 
-/** Together the runs should stay in the processor's cache, unless each would be too short to be worth a call. */
-const RUNS_BYTES = 1 << 20;
+/** Bytes of all runs together, unless each would be too short to be worth the calls. */
+const RUNS_BYTES = 4 << 20;
 const RUN_BYTES_MIN = 16384;
 const RUN_BYTES_MAX = 65536;
 /** Most entries of a batch; and it ends when so many bytes were read for it. */
