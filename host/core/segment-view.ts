@@ -136,8 +136,8 @@ export class SegmentView {
   }
 
   /**
-   * Offset of the next record of a kind below the `to`-th, or a negative status. Headers are not checked. The walk ended
-   * at the record of ordinal `resultRecords`, at `resultOffset`.
+   * Offset of the next record of a kind below the `to`-th, or a negative status. Headers are not checked. The walk
+   * ended at the record of ordinal `resultRecords`, at `resultOffset`.
    */
   findKind(offset: number, ordinal: number, to: number, kind: number): number {
     return this.exports.findKind(this.at, offset, ordinal, to, kind);

@@ -29,7 +29,7 @@ export interface LogPart {
   readonly end: number;
 }
 
-/** The records from `from` to `to`, by segments. Errors: ERR_VARVE_CORRUPT, ERR_VARVE_OUT_OF_RANGE where one is missing */
+/** The records from `from` to `to`, by segments. Errors, where one is missing: ERR_VARVE_CORRUPT, _OUT_OF_RANGE */
 export function* partsOf({ segments }: CoreLog, from: number, to: number): Generator<LogPart, void> {
   for (let lsn = from; lsn <= to;) {
     const segment = segments.find(lsn);
@@ -47,7 +47,7 @@ export function* partsOf({ segments }: CoreLog, from: number, to: number): Gener
   }
 }
 
-/** Runs what reads one of several logs; where the core's address space is full, others give up what they have mapped. */
+/** Runs what reads one of several logs; where the address space is full, others give up what they have mapped. */
 export function withRoom<T>(logs: readonly (CoreLog | undefined)[], run: () => T): T {
   for (;;) {
     try {

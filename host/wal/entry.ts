@@ -52,12 +52,12 @@ export function notAnEntry(
 ): VarveError {
   const { path, segment, offset, lsn } = place;
   return new VarveError('ERR_VARVE_CORRUPT',
-    `entry ${lsn} of core ${core}, at offset ${offset} of ${path}, has a valid checksum but is no entry of kind ${kind}; `
-    + 'restore a copy',
+    `entry ${lsn} of core ${core}, at offset ${offset} of ${path}, is no entry of kind ${kind}, though its `
+    + 'checksum is right; restore a copy',
     { path, segment, offset, lsn, core, kind });
 }
 
-/** One entry. Its fields never change; its bytes stay valid for as long as anyone holds them, and must not be written. */
+/** One entry. Its bytes stay valid for as long as anyone holds them; they are shared, so do not write to them. */
 export class WalEntry {
   /** Which writer appended it, from 0. */
   readonly core: number;

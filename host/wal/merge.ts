@@ -2,10 +2,10 @@
  * Reading the logs of many cores as one, in the order (epoch, sequence, core): a streaming merge of cursors, each over
  * runs of frames that were checked. Clocks have no part in it.
  *
- * Memory: one run for each core, 64 KiB with up to 256 cores and less with more, so 16 MiB in all (a record that is
- * larger makes a run of its own), whatever the logs' size. Runs that are delivered live for as long as their entries.
- * Mapped segments are bounded by each log's pool; where the address space of the core is full all the same, the segment
- * that will be needed last is unmapped.
+ * Memory: one run for each core, of 64 KiB with up to 64 cores and of 16 KiB with 256 and more (a larger record makes a
+ * run of its own), whatever the logs' size. Runs that are delivered live for as long as their entries. Mapped segments
+ * are bounded by each log's pool; where the address space is full all the same, the segment that will be needed last is
+ * unmapped.
  *
  * Invariants: along one core neither epoch nor sequence falls; what was delivered was checked; after an error the merge
  * says the same again, and never goes on behind the gap.
@@ -41,7 +41,9 @@ export interface MergeTally {
   readonly lost: number;
 }
 
-const RUNS_BYTES = 16 << 20;
+/** Bytes of all runs together, unless each would be too short to be worth the calls. */
+const RUNS_BYTES = 4 << 20;
+const RUN_BYTES_MIN = 16384;
 const RUN_BYTES_MAX = 65536;
 /** Most entries of a batch; and it ends when so many bytes were read for it. */
 const BATCH_ENTRIES = 1024;
@@ -62,7 +64,7 @@ class Cursor {
   kind = 0;
   entries = 0;
   lost = 0;
-  /** When it was loaded last, of all loads of the merge. */
+  /** When it was loaded last, of all loads of the merge; 0 where its log is known to have nothing mapped to spare. */
   loadedAt = 0;
 
   constructor(source: MergeSource, runBytes: number, options: MergeOptions) {
@@ -140,7 +142,7 @@ export class WalMerge implements IterableIterator<WalEntry, undefined> {
   constructor(sources: Iterable<MergeSource>, options: MergeOptions = {}) {
     const list = [...sources].sort((a, b) => a.core - b.core);
     const count = list.length;
-    const runBytes = Math.min(RUN_BYTES_MAX, Math.floor(RUNS_BYTES / Math.max(1, count)));
+    const runBytes = Math.min(RUN_BYTES_MAX, Math.max(RUN_BYTES_MIN, Math.floor(RUNS_BYTES / count)));
     this.cursors = list.map((source) => new Cursor(source, runBytes, options));
     this.epochs = new Float64Array(count);
     this.sequences = new Float64Array(count);
@@ -265,14 +267,15 @@ export class WalMerge implements IterableIterator<WalEntry, undefined> {
   }
 
   private load(cursor: Cursor): boolean {
-    cursor.loadedAt = ++this.loads;
+    cursor.loadedAt = 0;
     for (;;) {
       try {
         const loaded = cursor.load();
+        cursor.loadedAt = ++this.loads;
         if (cursor.run !== undefined) this.bytes += cursor.run.end;
         return loaded;
       } catch (error) {
-        if (VarveError.is(error, 'ERR_VARVE_MEMORY_FULL') && this.spare(cursor)) continue;
+        if (VarveError.is(error, 'ERR_VARVE_MEMORY_FULL') && this.spare()) continue;
         this.return();
         this.state = 'failed';
         this.failure = error;
@@ -281,9 +284,14 @@ export class WalMerge implements IterableIterator<WalEntry, undefined> {
     }
   }
 
-  /** Unmaps a segment of another core, of the one whose next load is furthest; whether there was one. */
-  private spare(cursor: Cursor): boolean {
-    const others = this.cursors.filter((other) => other !== cursor).sort((a, b) => b.loadedAt - a.loadedAt);
-    return others.some(({ log }) => log.segments.pool.spare());
+  /** Unmaps a segment of the core that was loaded last, as it will be loaded again last; whether there was one. */
+  private spare(): boolean {
+    for (;;) {
+      let victim: Cursor | undefined;
+      for (const cursor of this.cursors) if (cursor.loadedAt > (victim?.loadedAt ?? 0)) victim = cursor;
+      if (victim === undefined) return false;
+      if (victim.log.segments.pool.spare()) return true;
+      victim.loadedAt = 0;
+    }
   }
 }
