@@ -28,7 +28,7 @@ function modelOf(noted: readonly (readonly Noted[])[], checkpoint: CheckpointCut
   const completeEpoch = Math.min(...ended);
   const epoch = upTo === 'end' ? Infinity : upTo === 'epoch' ? completeEpoch : upTo;
   const ranges = noted.map((list, core) => {
-    const from = (checkpoint?.cores[core]?.lsn ?? 0) + 1;
+    const from = (checkpoint?.cores[core]?.sequence ?? 0) + 1;
     return { from, list: list.filter((entry) => entry.sequence >= from && entry.epoch <= epoch) };
   });
   const commits = inOrder(ranges.flatMap(({ list }) => list)).filter(({ kind }) => kind === Kind.Commit);
@@ -54,11 +54,11 @@ interface Choice { readonly share: number; readonly epoch: number; readonly drop
 /** A checkpoint that covers a share of each log, which may be dropped then as far as whole segments go. */
 function checkpointOf(cores: Cores, noted: readonly (readonly Noted[])[], choice: Choice): CheckpointCut {
   const { share, epoch, drop } = choice;
-  const covered = noted.map((list) => ({ lsn: Math.floor(list.length * share) }));
-  for (const [core, { lsn }] of covered.entries()) {
+  const covered = noted.map((list) => ({ sequence: Math.floor(list.length * share) }));
+  for (const [core, { sequence }] of covered.entries()) {
     if (!drop || noted[core]!.length === 0) continue;
     const writer = cores.writer(core);
-    writer.truncateBefore(lsn + 1);
+    writer.truncateBefore(sequence + 1);
     tally.count(writer.firstLsn > 1 ? 'prefixes dropped' : 'prefixes kept');
     writer.closeNow();
   }
@@ -144,13 +144,13 @@ onEach('a log that does not join on to a checkpoint', (make) => {
       writer.truncateBefore(15);
       expect(writer.firstLsn).toBe(11);
       const plan = (lsn?: number) => planRecovery({
-        cores: [writer], checkpoint: lsn === undefined ? undefined : { epoch: 1, cores: [{ lsn }] },
+        cores: [writer], checkpoint: lsn === undefined ? undefined : { epoch: 1, cores: [{ sequence: lsn }] },
       });
       for (const lsn of [undefined, 0, 9, 31]) {
         expect(failure('ERR_VARVE_CORRUPT', () => plan(lsn)).details).toMatchObject({ core: 0, firstLsn: 11, lastLsn: 30 });
       }
       for (const lsn of [10, 20, 30]) expect(plan(lsn).cores[0]).toMatchObject({ from: lsn + 1, to: 30 });
-      const checkpoint = { epoch: 4, cores: [{ lsn: 30 }, { lsn: 1 }] };
+      const checkpoint = { epoch: 4, cores: [{ sequence: 30 }, { sequence: 1 }] };
       failure('ERR_VARVE_CORRUPT', () => planRecovery({ cores: [writer, undefined], checkpoint }));
     });
   });
@@ -161,7 +161,7 @@ onEach('a log that does not join on to a checkpoint', (make) => {
       for (const writer of [a, b]) for (let i = 0; i < 5; i++) appendEntry(writer, 0, { kind: Kind.Delete, key: 'k' });
       a.reset();
       expect([a.firstLsn, a.lastLsn]).toEqual([6, 5]);
-      const checkpoint = { epoch: 6, cores: [{ lsn: 5 }, { lsn: 5 }] };
+      const checkpoint = { epoch: 6, cores: [{ sequence: 5 }, { sequence: 5 }] };
       expect(lastEndedEpoch(a, checkpoint)).toBe(6);
       expect(lastEndedEpoch(a)).toBe(0);
       expect(lastEndedEpoch(undefined)).toBe(0);
@@ -224,7 +224,7 @@ onEach('a plan of damaged logs', (make) => {
         const logs = noted.map((_, core) => cores.reader(core));
         const error = failure('ERR_VARVE_CORRUPT', () => planRecovery({ cores: logs }));
         expect(error.details).toMatchObject({ segment: 1, offset: bad.position + FRAMES_OFFSET, lsn: 41 });
-        expect(planRecovery({ cores: logs, checkpoint: { epoch: 1, cores: [{ lsn: 0 }, { lsn: 41 }] } }).cores[1])
+        expect(planRecovery({ cores: logs, checkpoint: { epoch: 1, cores: [{ sequence: 0 }, { sequence: 41 }] } }).cores[1])
           .toMatchObject({ from: 42, to: 80, entries: 39 });
       });
     }
