@@ -149,8 +149,8 @@ export class Checkpoints {
    * once, one follows the other.
    *
    * @param ready what has to be done before there may be such a checkpoint, and may go on while its file is written
-   * Errors: what `ready` is rejected with, ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_RECORD_TOO_LARGE (offsets), ERR_VARVE_DISK_FULL, ERR_VARVE_IO; what
-   * an iterator of the state throws
+   * Errors: what `ready` is rejected with, ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_RECORD_TOO_LARGE
+   * (offsets), ERR_VARVE_DISK_FULL, ERR_VARVE_IO; what an iterator of the state throws
    */
   write(contents: CheckpointContents, ready?: Promise<unknown>): Promise<Checkpoint> {
     // It may fail before anybody waits for it.

@@ -224,8 +224,8 @@ onEach('a plan of damaged logs', (make) => {
         const logs = noted.map((_, core) => cores.reader(core));
         const error = failure('ERR_VARVE_CORRUPT', () => planRecovery({ cores: logs }));
         expect(error.details).toMatchObject({ segment: 1, offset: bad.position + FRAMES_OFFSET, lsn: 41 });
-        expect(planRecovery({ cores: logs, checkpoint: { epoch: 1, cores: [{ sequence: 0 }, { sequence: 41 }] } }).cores[1])
-          .toMatchObject({ from: 42, to: 80, entries: 39 });
+        const checkpoint = { epoch: 1, cores: [{ sequence: 0 }, { sequence: 41 }] };
+        expect(planRecovery({ cores: logs, checkpoint }).cores[1]).toMatchObject({ from: 42, to: 80, entries: 39 });
       });
     }
   });
