@@ -49,6 +49,8 @@ function modelOf(noted: readonly (readonly Noted[])[], checkpoint: CheckpointCut
   return { completeEpoch, offsets, watermark, cores };
 }
 
+const OFFSETS = [['a', 7], ['only', 2n ** 63n]] as const;
+
 interface Choice { readonly share: number; readonly epoch: number; readonly drop: boolean }
 
 /** A checkpoint that covers a share of each log, which may be dropped then as far as whole segments go. */
@@ -62,7 +64,12 @@ function checkpointOf(cores: Cores, noted: readonly (readonly Noted[])[], choice
     tally.count(writer.firstLsn > 1 ? 'prefixes dropped' : 'prefixes kept');
     writer.closeNow();
   }
-  return { epoch, cores: covered, offsets: new Map<string, number | bigint>([['a', 7], ['only', 2n ** 63n]]), watermark: 20 };
+  // One that covers a barrier knows of its epoch.
+  const known = covered.map(({ sequence }, core) => {
+    const last = noted[core]![sequence - 1];
+    return last === undefined ? 0 : last.ended ?? last.epoch - 1;
+  });
+  return { epoch: Math.max(epoch, ...known), cores: covered, offsets: new Map<string, number | bigint>(OFFSETS), watermark: 20 };
 }
 
 describe('a plan', () => {
