@@ -69,7 +69,8 @@ function checkpointOf(cores: Cores, noted: readonly (readonly Noted[])[], choice
     const last = noted[core]![sequence - 1];
     return last === undefined ? 0 : last.ended ?? last.epoch - 1;
   });
-  return { epoch: Math.max(epoch, ...known), cores: covered, offsets: new Map<string, number | bigint>(OFFSETS), watermark: 20 };
+  const offsets = new Map<string, number | bigint>(OFFSETS);
+  return { epoch: Math.max(epoch, ...known), cores: covered, offsets, watermark: 20 };
 }
 
 describe('a plan', () => {
