@@ -6,8 +6,8 @@
  *   2. load and examine, changing nothing: a corrupt store is refused here as it was found;
  *   3. save what will be cut, synced, before a byte of it is changed;
  *   4. drop the segments behind the cut, newest first, then zero what is cut in the segment where the prefix ends;
- *   5. sync all of it, then write CONTROL, so that the marks never promise more than the disk holds. A log that is whole
- *      may be synced by its writer while it is used: host/log/settle.ts.
+ *   5. sync all of it, then write CONTROL, so that the marks never promise more than the disk holds. A whole log may be
+ *      synced by its writer while it is used: host/log/settle.ts.
  */
 import { join } from 'node:path';
 import type { Marks, StoreIdentity } from '../core/control-page.ts';

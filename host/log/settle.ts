@@ -4,10 +4,11 @@
  * They are written once more before they are synced. Where a sync has failed, pages can be in the cache alone and count
  * as clean: a sync would pass them over, and they would be gone when the cache is.
  *
- * A log in which recovery had nothing to change need not wait for that. What was durable is, by CONTROL; the rest is what
- * any writer has appended and not synced yet, and is treated as such: a power cut may take it, from its end, the marks
- * and the frames that are appended meanwhile say nothing else, and the first sync, which the log begins by itself, covers
- * it. What recovery has cut is another matter: its zeros must be on disk before a frame is written to their place.
+ * A log in which recovery had nothing to change need not wait for that. What was durable is, by CONTROL; the rest is
+ * what any writer has appended and not synced yet, and is treated as such: a power cut may take it, from its end, and
+ * neither the marks nor the frames that are appended meanwhile say that it cannot. The first sync, which the log begins
+ * by itself, covers it. What recovery has cut is another matter: its zeros must be on disk before a frame is written to
+ * their place.
  */
 import type { SegmentPool } from './pool.ts';
 import type { LogContext, Segment } from './segment.ts';
