@@ -5,6 +5,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { KeyValueStore } from '../../host/key-value/key-value-store.ts';
+import { closeWhateverFails } from '../support/kv-onlooker.ts';
 import { failure, giveCore, rejection, takeCore, wipeCore } from '../support/log-fixture.ts';
 import { Random } from '../support/random.ts';
 import { SimulatedDisk } from '../support/simulated-disk.ts';
@@ -18,6 +19,8 @@ const ALL = 900;
 const VALUE = Buffer.alloc(200, 7);
 
 let disk: SimulatedDisk;
+/** Stores of processes that may still live. */
+const stores: KeyValueStore[] = [];
 beforeEach(() => {
   disk = new SimulatedDisk({ syncs: 'manual' });
   wipeCore(core);
@@ -27,12 +30,20 @@ function open(): KeyValueStore {
   const storage = disk.storage();
   // A process that has ended in the midst of a turn rings for nobody.
   storage.wake = () => undefined;
-  return KeyValueStore.openSync('/store', { core, storage, segmentBytes: 65536, autoCompact: false });
+  const store = KeyValueStore.openSync('/store', { core, storage, segmentBytes: 65536, autoCompact: false });
+  stores.push(store);
+  return store;
+}
+
+/** What dead processes were about to do must not be done to the memory of the next one. */
+function bury(): void {
+  for (const store of stores.splice(0)) closeWhateverFails(store);
+  wipeCore(core);
 }
 
 function end(): void {
   disk.processCrash();
-  wipeCore(core);
+  bury();
 }
 
 /** Leaves what a writer has left that was killed after it had synced a part. */
@@ -47,7 +58,7 @@ function killed(synced = SYNCED): void {
 /** Cuts the power; what no sync has covered is gone. */
 function cutPower(): void {
   disk.powerCut(new Random(1), { pages: 'lost', sizes: 'old', names: 'lost' });
-  wipeCore(core);
+  bury();
 }
 
 /** Lets the background work, and the disk answer. */
