@@ -19,6 +19,8 @@ const SMALL_SLOTS: u32 = 1048576;
 /** While the table grows, a step every so many insertions, over so many slots. */
 const PACE: u32 = 8;
 const STEP: u32 = 128;
+/** Slots of a step where it grows at once. */
+const RESERVE_STEP: u32 = 2048;
 
 if (<usize>KEYDIR_ENTRY_BYTES != <usize>1 << SHIFT) ERROR('entries are found by a shift');
 
@@ -82,9 +84,7 @@ export function prepare(dir: Keydir): Status {
     let next = <u64>dir.slots << 1;
     if (dir.slots >= SMALL_SLOTS || next + KEYDIR_SPARE > <u64>dir.room) next = <u64>dir.slots + (dir.slots >> 2);
     if (next + KEYDIR_SPARE > <u64>dir.room) return Status.Full;
-    dir.nextSlots = <u32>next;
-    dir.moved = dir.slots + KEYDIR_SPARE;
-    dir.pace = 0;
+    beginGrowth(dir, <u32>next);
   }
   if (dir.pace != 0) {
     dir.pace--;
@@ -93,6 +93,42 @@ export function prepare(dir: Keydir): Status {
   const status = keydirGrow(dir, STEP);
   if (status == Status.Ok) dir.pace = PACE;
   return status;
+}
+
+/**
+ * Grows at once, so that the table is filled to 4/5 by so many keys; for who is about to bring them and has the time.
+ *
+ * @returns `Ok`, or `Full` where the range has no room for that; the table can be used and grow on as it is then
+ */
+export function keydirReserve(dir: Keydir, keys: u32): Status {
+  const wanted = (<u64>keys * 5 >> 2) + 1;
+  while (dir.nextSlots != 0 || <u64>dir.slots < wanted) {
+    if (dir.nextSlots == 0) {
+      if (wanted + KEYDIR_SPARE > <u64>dir.room) return Status.Full;
+      beginGrowth(dir, <u32>wanted);
+    }
+    const status = keydirGrow(dir, RESERVE_STEP);
+    if (status != Status.Ok) return status;
+  }
+  return Status.Ok;
+}
+
+/** Whether there is an entry of this hash. */
+export function keydirHolds(dir: Keydir, hash: u32): bool {
+  const room = dir.room;
+  for (let slot = homeOf(dir, hash); slot < room; slot++) {
+    const entry = entryAt(dir, slot);
+    if (entry.place == 0 || entry.hash > hash) return false;
+    if (entry.hash == hash) return true;
+  }
+  return false;
+}
+
+@inline
+function beginGrowth(dir: Keydir, slots: u32): void {
+  dir.nextSlots = slots;
+  dir.moved = dir.slots + KEYDIR_SPARE;
+  dir.pace = 0;
 }
 
 /**

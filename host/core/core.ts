@@ -16,6 +16,9 @@ export interface CoreExports {
   crc32c(seed: number, at: number, size: number): number;
   endOfBytes(from: number, to: number): number;
   keydirReset(dir: number): void;
+  keydirReserve(dir: number, keys: number): number;
+  keydirHolds(dir: number, hash: number): number;
+  keydirOrder(from: number, count: number, to: number): number;
   keydirGet(dir: number, keyBytes: number, check: number): number;
   keydirApply(dir: number, segment: number, offset: number, end: number, ordinal: number, check: number): number;
   keydirApplyHints(dir: number, segment: number, at: number, count: number): number;

@@ -6,7 +6,7 @@
  * the table and of the list of segments are the caller's; both begin as zeros.
  */
 import {
-  KEYDIR_ENTRY_BYTES, KEYDIR_FLAGS_SHIFT, KEYDIR_HINT_BYTES, KEYDIR_MOVE_BYTES, KEYDIR_NO_SEGMENT,
+  HintEntry, KEYDIR_ENTRY_BYTES, KEYDIR_FLAGS_SHIFT, KEYDIR_HINT_BYTES, KEYDIR_MOVE_BYTES, KEYDIR_NO_SEGMENT,
   KEYDIR_SEGMENT_BYTES, KEYDIR_SPARE, KEYDIR_STRIDE_MASK, Keydir as Layout, KeydirEntry, KeydirMove, KeydirResult,
   KeydirSegment, KeydirSegmentFlag, SCRATCH_OFFSET, VALUES_BYTES, VALUES_OFFSET,
 } from '../generated/abi.ts';
@@ -175,6 +175,30 @@ export class Keydir {
   /** Takes the entries of a hint file in that stand at an address; a `Status`. */
   applyHints(segment: number, at: number, count: number): number {
     return this.exports.keydirApplyHints(this.at, segment, at, count);
+  }
+
+  /** Makes room for so many keys at once, at a load of 4/5; a `Status`, `Full` where the range has none. */
+  reserve(keys: number): number {
+    return this.exports.keydirReserve(this.at, keys);
+  }
+
+  /**
+   * Copies hint entries from one address to another, in the order of their hashes; those of one key stay as they follow
+   * on one another. False where one of them clears the store, and then nothing was copied.
+   */
+  order(from: number, count: number, to: number): boolean {
+    return this.exports.keydirOrder(from, count, to) !== 0;
+  }
+
+  /** How many hashes there are among hint entries that the table has no key of. */
+  newHashes(at: number, count: number): number {
+    const { words } = this;
+    const hashes = new Set<number>();
+    const end = (at + count * KEYDIR_HINT_BYTES) / U32;
+    for (let word = (at + HintEntry.hash) / U32; word < end; word += KEYDIR_HINT_BYTES / U32) hashes.add(words[word]!);
+    let found = 0;
+    for (const hash of hashes) if (this.exports.keydirHolds(this.at, hash) === 0) found++;
+    return found;
   }
 
   /** Lists frames as hint entries at `VALUES_OFFSET`; returns how many. */

@@ -32,6 +32,9 @@ export const LOCK_SHARED_NOW = 1 | 4;
 export const LOCK_EXCLUSIVE = 2;
 export const LOCK_NONE = 8;
 
+const SEEK_DATA = LINUX ? 3 : 4;
+const SEEK_HOLE = LINUX ? 4 : 3;
+
 const FUTEX_WAIT = 0;
 const FUTEX_WAKE = 1;
 const EVERYBODY = 0x7fffffff;
@@ -54,6 +57,9 @@ export interface Posix {
   madvise(address: number, length: number, advice: number): void;
   /** Gives [0, length) of a file of `size` bytes its blocks; returns an errno. */
   allocate(fd: number, size: number, length: number): number;
+  /** The first byte at or behind an offset that a hole begins with, or that is none; -errno where there is none. */
+  seekHole(fd: number, offset: number): number;
+  seekData(fd: number, offset: number): number;
   /** Returns an errno. */
   flock(fd: number, operation: number): number;
   /** Wakes all who wait on the word at an absolute address, in every process. */
@@ -114,6 +120,11 @@ function bind(koffi: typeof import('koffi')): Posix {
   const mmap = libc.func('mmap', 'intptr_t', ['intptr_t', 'size_t', 'int', 'int', 'int', 'int64_t']);
   const munmap = libc.func('munmap', 'int', ['intptr_t', 'size_t']);
   const madvise = libc.func('madvise', 'int', ['intptr_t', 'size_t', 'int']);
+  const lseek = libc.func('lseek', 'int64_t', ['int', 'int64_t', 'int']);
+  const seek = (fd: number, offset: number, whence: number): number => {
+    const at: number = lseek(fd, offset, whence);
+    return at === -1 ? -koffi.errno() : at;
+  };
   const flock = libc.func('flock', 'int', ['int', 'int']);
   const getpagesize = libc.func('getpagesize', 'int', []);
   return {
@@ -128,6 +139,8 @@ function bind(koffi: typeof import('koffi')): Posix {
     munmap(address, length) { munmap(address, length); },
     madvise(address, length, advice) { madvise(address, length, advice); },
     allocate: LINUX ? bindAllocate(libc) : bindPreallocate(libc, koffi),
+    seekHole: (fd, offset) => seek(fd, offset, SEEK_HOLE),
+    seekData: (fd, offset) => seek(fd, offset, SEEK_DATA),
     flock: (fd, operation) => flock(fd, operation) === 0 ? 0 : koffi.errno(),
     ...bindFutex(libc),
     external: (address, length) => koffi.view(address, length),

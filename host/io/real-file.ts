@@ -15,11 +15,13 @@ import type { Mapping, MappingAccess, StoredFile } from './storage.ts';
 import { viewFile } from './views.ts';
 import { FileWatch } from './watch.ts';
 
-const { EINTR } = constants.errno;
+const { EINTR, ENXIO } = constants.errno;
 /** Interrupted allocations are begun again so often; on some file systems each begins from nothing. */
 const INTERRUPTIONS_MAX = 1000;
 /** Node.js refuses transfers of 2 GiB and more. */
 const TRANSFER_BYTES_MAX = 1 << 30;
+/** A file of more ranges with holes between counts as data from end to end. */
+const DATA_RANGES_MAX = 64;
 /** What a notice writes. */
 const NOTHING = new Uint8Array(4);
 
@@ -37,6 +39,22 @@ export class RealFile implements StoredFile {
 
   size(): number {
     return attempt(this.path, () => fstatSync(this.fd()).size);
+  }
+
+  endOfData(): number {
+    const size = this.size();
+    const fd = this.fd();
+    const system = posix();
+    let end = 0;
+    for (let i = 0; i < DATA_RANGES_MAX; i++) {
+      const data = system.seekData(fd, end);
+      if (data === -ENXIO) return end;
+      const hole = data < 0 ? data : system.seekHole(fd, data);
+      if (hole <= end) return size;
+      end = hole;
+      if (end >= size) return size;
+    }
+    return size;
   }
 
   isNamed(): boolean {

@@ -43,6 +43,12 @@ export interface StoredFile {
   readonly path: string;
   /** Bytes of the file now. */
   size(): number;
+  /**
+   * An offset from which on all bytes are zeros, stores through mappings included: the end of what was ever written,
+   * where the file system knows it, else the size. Nothing of the file is read, so that room which was only allocated
+   * stays untouched.
+   */
+  endOfData(): number;
   /** Whether a name leads to it still: not so where it was removed, or another file has taken its name. */
   isNamed(): boolean;
   /**

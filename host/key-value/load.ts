@@ -12,6 +12,7 @@ import { readHintFile } from './hint-file.ts';
 import { ATTEMPTS, isMoved } from '../log/reader.ts';
 import { hintedSegment } from './hints.ts';
 import { openKeydirFile } from './keydir-file.ts';
+import { Replay } from './replay.ts';
 import type { LogSource, Run } from './source.ts';
 import type { KeyTable } from './table.ts';
 import type { DamagedRecord } from './types.ts';
@@ -56,13 +57,16 @@ export class TableLoader {
     if (unused !== undefined) {
       note(ignored, unused);
       table.adopt();
+      const replay = new Replay(source.context, table);
       try {
-        for (const run of source.runs(0, lastLsn)) if (this.takeRun(run, ignored)) hints++;
+        for (const run of source.runs(0, lastLsn)) if (this.takeRun(run, replay, ignored)) hints++;
       } catch (error) {
         if (source.reader === undefined || !isMoved(error)) throw error;
         // Dropped by the writer meanwhile: begun again, as it is now.
         hints = 0;
         this.rebuild();
+      } finally {
+        replay.release();
       }
     }
     this.applied = Math.max(this.applied, lastLsn);
@@ -85,17 +89,19 @@ export class TableLoader {
   }
 
   /** Takes in the run of a segment; whether its hint was used. */
-  private takeRun({ segment, offset, end, ordinal }: Run, ignored: IgnoredFile[]): boolean {
+  private takeRun({ segment, offset, end, ordinal }: Run, replay: Replay, ignored: IgnoredFile[]): boolean {
     CANARY: if (globalThis.varveCanary === 'replay' && segment.footer === undefined) return false;
-    if (ordinal === 0 && end === segment.dataEnd && this.takeHint(segment, ignored)) return true;
+    const whole = ordinal === 0 && end === segment.dataEnd;
+    if (whole && this.takeHint(segment, replay, ignored)) return true;
     // What recovery has just looked through need not be checked once more.
-    if (segment.checked && this.source.writer !== undefined) this.table.apply(segment, offset, end);
-    else this.table.applyChecked(segment, offset, end, ordinal);
+    if (segment.checked && this.source.writer !== undefined) {
+      if (!whole || !replay.takeFrames(segment)) this.table.apply(segment, offset, end);
+    } else this.table.applyChecked(segment, offset, end, ordinal);
     return false;
   }
 
-  private takeHint(segment: Segment, ignored: IgnoredFile[]): boolean {
-    const { source, table } = this;
+  private takeHint(segment: Segment, replay: Replay, ignored: IgnoredFile[]): boolean {
+    const { source } = this;
     const facts = hintedSegment(segment);
     if (facts === undefined) return false;
     const hints = readHintFile({ ...source.context, identity: source.identity }, facts);
@@ -104,7 +110,7 @@ export class TableLoader {
       return false;
     }
     try {
-      if (table.applyHints(segment, hints.address, hints.count)) return true;
+      if (replay.takeHints(segment, hints.address, hints.count)) return true;
       // What it said before is said again, in the same order, by the frames.
       ignored.push({ path: segment.path, because: 'its hint leads out of the segment' });
       return false;

@@ -299,7 +299,10 @@ export abstract class ReadableStore<K extends Key, V> {
     return this.table.count;
   }
 
-  /** LSN up to which every write is known to be on disk. */
+  /**
+   * LSN up to which every write is known to be on disk. Where the writer before had died, what it had not synced is
+   * synced in the background once the store is open, and counts from then on.
+   */
   get durableLsn(): number {
     this.ready();
     return this.source.durableLsn;

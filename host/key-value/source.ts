@@ -52,7 +52,7 @@ export class LogSource {
       this.writer = undefined;
       this.report = reader.report;
     } else {
-      const { writer, pool, report } = openWriter(context, { ...options, storeKind });
+      const { writer, pool, report } = openWriter(context, { ...options, storeKind, syncLater: true });
       this.pool = pool;
       this.reader = undefined;
       this.writer = writer;

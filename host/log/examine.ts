@@ -49,12 +49,19 @@ function frameLimit(segment: Segment): number {
   return segment.footer?.dataEnd ?? segment.mapping!.length;
 }
 
+/** Where the bytes of a mapped segment end that are not known to be zeros. */
+function endOfKnown(segment: Segment): number {
+  const { length } = segment.mapping!;
+  // A reader's copy is of another moment than the file.
+  return segment.still ? length : Math.min(length, Math.ceil(segment.stored.endOfData() / 8) * 8);
+}
+
 /** Finds the longest valid prefix of one segment; returns why the next frame is not valid. */
 export function scanSegment(segment: Segment, pool: SegmentPool): number {
   segment.checked = true;
   const view = pool.view(segment);
   // What a crash left is cold as a rule; a mapping for writing is not read ahead.
-  if (!segment.still) segment.mapping!.advise(0, segment.mapping!.length, 'willneed');
+  if (!segment.still) segment.mapping!.advise(0, endOfKnown(segment), 'willneed');
   const status = view.recover(frameLimit(segment), segment.footer?.records ?? 0xffffffff);
   segment.noteEnd();
   return status;
@@ -122,7 +129,9 @@ export function examine(loaded: Loaded, pool: SegmentPool, marks: Marks | undefi
   if (here !== undefined && !here.synced) {
     const view = pool.view(here);
     const limit = frameLimit(here);
-    restBytes = view.endOfBytes(here.dataEnd, limit) - here.dataEnd;
+    // Room that was only allocated is not looked at: each page of it would be made first.
+    const end = here.footer === undefined ? Math.max(here.dataEnd, Math.min(limit, endOfKnown(here))) : limit;
+    restBytes = view.endOfBytes(here.dataEnd, end) - here.dataEnd;
     if (restBytes > 0) {
       const found = view.findLater(here.dataEnd, limit, here.records);
       if (found !== 0) laterFrames = view.resultDurable > here.dataEnd ? 'synced' : 'unsynced';

@@ -24,6 +24,11 @@ export interface WriterOptions {
   readonly firstLsn?: number;
   /** The identity that a new store gets, and that any other one must have. */
   readonly identity?: StoreIdentity;
+  /**
+   * Whether opening a whole log may leave to the background what it has to sync: what a writer that died had not synced
+   * is durable later then, as `durableLsn` tells. Default false.
+   */
+  readonly syncLater?: boolean;
 }
 
 /** Opens for reading: takes no lock, writes nothing. */
@@ -45,6 +50,7 @@ export function openWriter(
     const pool = new SegmentPool(options.mappedBytesMax);
     const recovered = recoverForWriting(context, pool, options);
     const writer = new LogWriter(context, pool, recovered, lock, options.segmentBytes);
+    recovered.leftovers.syncLater(writer);
     return { writer, pool, report: recovered.report };
   } catch (error) {
     lock.release();

@@ -6,7 +6,8 @@
  *   2. load and examine, changing nothing: a corrupt store is refused here as it was found;
  *   3. save what will be cut, synced, before a byte of it is changed;
  *   4. drop the segments behind the cut, newest first, then zero what is cut in the segment where the prefix ends;
- *   5. sync all of it, then write CONTROL, so that the marks never promise more than the disk holds.
+ *   5. sync all of it, then write CONTROL, so that the marks never promise more than the disk holds. A whole log may be
+ *      synced by its writer while it is used: host/log/settle.ts.
  */
 import { join } from 'node:path';
 import type { Marks, StoreIdentity } from '../core/control-page.ts';
@@ -21,8 +22,7 @@ import type { SegmentPool } from './pool.ts';
 import type { CutFile, RecoveryReport } from './report.ts';
 import type { LogContext, Segment } from './segment.ts';
 import { statusName } from './segments.ts';
-
-const PAGE_BYTES = 4096;
+import { Leftovers, sealBefore, settle } from './settle.ts';
 
 /** A log ready to be written to. */
 export interface Recovered {
@@ -32,6 +32,10 @@ export interface Recovered {
   readonly epoch: number;
   readonly nextLsn: number;
   readonly nextPosition: number;
+  /** Up to where records are durable. */
+  readonly durable: { readonly lsn: number; readonly position: number };
+  /** What the writer has to sync before anything behind that is durable. */
+  readonly leftovers: Leftovers;
   readonly report: RecoveryReport;
 }
 
@@ -133,38 +137,19 @@ function clearBehind(context: LogContext, pool: SegmentPool, segment: Segment): 
   context.core.memory.bytes.fill(0, view.base + segment.dataEnd, view.base + end);
 }
 
-/** Makes all that recovery has read or changed durable, and seals what should have been sealed. */
-function settle(context: LogContext, pool: SegmentPool, segments: readonly Segment[], durableLsn: number): void {
-  for (const [at, segment] of segments.entries()) {
-    if (segment.synced) continue;
-    const last = at === segments.length - 1;
-    if (!last && segment.footer === undefined) segment.seal(pool, context.storage.now());
-    writeAgain(context, pool, segment, durableLsn);
-    segment.stored.syncNow();
-    if (segment.footer !== undefined && segment.footer.records === segment.records) segment.markSynced();
-    if (!last) pool.unmount(segment);
-  }
-}
-
-/**
- * Writes once more what no sync is known to have covered. Where a sync has failed, pages can be in the cache alone and
- * count as clean: a sync would pass them over, and they would be gone when the cache is.
- */
-function writeAgain({ core }: LogContext, pool: SegmentPool, segment: Segment, durableLsn: number): void {
-  const view = pool.view(segment);
-  const ordinal = durableLsn + 1 - segment.baseLsn;
-  const offset = ordinal <= 0 ? 0 : ordinal < view.records ? Math.max(0, view.locate(ordinal)) : view.dataEnd;
-  const from = offset - offset % PAGE_BYTES;
-  // Never beyond the end of a sealed file, which its mapping may go beyond: its footer must stay its last bytes.
-  const end = segment.footer === undefined ? view.dataEnd : segment.stored.size();
-  if (from < end) segment.stored.write(core.memory.bytes.subarray(view.base + from, view.base + end), from);
-}
-
 /** A segment that has a footer but fewer records than it says loses the footer; whether it was so. */
 function unsealCut(segment: Segment | undefined): boolean {
   if (segment?.footer === undefined || segment.records === segment.footer.records) return false;
   segment.footer = undefined;
   return true;
+}
+
+/** What CONTROL says is durable; what was before the first segment has gone, and needs no more. */
+function knownDurable(marks: Marks, first: Segment | undefined): { readonly lsn: number; readonly position: number } {
+  if (first === undefined || marks.durableLsn >= first.baseLsn) {
+    return { lsn: marks.durableLsn, position: marks.durablePosition };
+  }
+  return { lsn: first.baseLsn - 1, position: first.header.basePosition };
 }
 
 /** What recovery needs to know of a store that it may have to make. */
@@ -175,6 +160,8 @@ export interface RecoveryOptions {
   readonly firstLsn?: number | undefined;
   /** The identity that a new store gets, and that any other one must have. Default: a new one, and any. */
   readonly identity?: StoreIdentity | undefined;
+  /** Whether a log that is whole may be left to its writer to sync. */
+  readonly syncLater?: boolean | undefined;
 }
 
 /**
@@ -235,10 +222,13 @@ function recoverLoaded(
   const { effective, cutFiles } = applyFinding(context, pool, loaded, finding, marks, epoch);
   // Index and footer of records that never reached the disk are of no use to those that will stand there.
   if (unsealed && here === loaded.segments[finding.at]) clearBehind(context, pool, here!);
-  settle(context, pool, loaded.segments, marks?.durableLsn ?? 0);
+  const last = loaded.segments.at(-1);
+  // What was cut must be on disk before anything is appended in its place; where nothing was, nothing has changed.
+  const later = options.syncLater === true && marks !== undefined && finding.outcome === 'whole' && !unsealed;
+  if (later) sealBefore(context, pool, last, loaded.segments);
+  else settle(context, pool, loaded.segments, marks?.durableLsn ?? 0);
   storage.syncDirectoryNow(directory);
 
-  const last = loaded.segments.at(-1);
   const firstLsn = loaded.segments[0]?.baseLsn ?? marks?.firstLsn ?? options.firstLsn ?? 1;
   const lastLsn = last?.lastLsn ?? firstLsn - 1;
   const position = last?.endPosition ?? marks?.durablePosition ?? 0;
@@ -250,11 +240,14 @@ function recoverLoaded(
     page.writeIdentity(identity, now);
   }
   page.writeWriter({ epoch, open: true, pid: storage.pid, segmentBytes: options.segmentBytes }, now);
-  page.writeMarks({ durableLsn: lastLsn, durablePosition: position, firstLsn, truncateLsn: undefined });
+  const durable = later ? knownDurable(marks, loaded.segments[0]) : { lsn: lastLsn, position };
+  const left = later ? loaded.segments.filter((segment) => !segment.synced) : [];
+  page.writeMarks({ durableLsn: durable.lsn, durablePosition: durable.position, firstLsn, truncateLsn: undefined });
   page.publish(lastLsn, position, last?.baseLsn ?? firstLsn, nextGeneration(generation, effective));
   control.sync();
   return {
     control, identity, segments: loaded.segments, epoch, nextLsn: lastLsn + 1, nextPosition: position,
+    durable, leftovers: new Leftovers(context, pool, loaded.segments, left, durable.lsn),
     report: {
       outcome: created ? 'created' : finding.outcome,
       because: created ? 'there was no store' : finding.because,

@@ -47,7 +47,8 @@ export class LogWriter extends BatchAppender {
   constructor(context: LogContext, pool: SegmentPool, recovered: Recovered, lock: Lock, segmentBytes: number) {
     super(context, pool, recovered, segmentBytes);
     this.lock = lock;
-    this.durable = { lsn: recovered.nextLsn - 1, position: recovered.nextPosition };
+    this.durable = recovered.durable;
+    for (const segment of recovered.leftovers.segments) if (segment !== this.segments.last) this.unsynced.add(segment);
     this.syncer = new Syncer({
       isDurable: () => this.durable.lsn === this.lastLsn && this.unsynced.size === 0,
       durableLsn: () => this.durable.lsn,
@@ -62,6 +63,7 @@ export class LogWriter extends BatchAppender {
   /** Syncs of the disk that group commit has made. */
   get syncs(): number { return this.syncer.count; }
   get poisoned(): boolean { return this.state === 'poisoned'; }
+  get isOpen(): boolean { return this.state === 'open'; }
 
   /** Changes with each truncation. */
   get generation(): number { return this.cuts; }
@@ -71,9 +73,11 @@ export class LogWriter extends BatchAppender {
   }
 
   protected segmentSealed(): void {
-    // A failure poisons the log; whoever writes next is told, or whoever closes.
-    if (this.unsynced.size > UNSYNCED_SEGMENTS_MAX) this.sync().catch(() => { this.untold = true; });
+    if (this.unsynced.size > UNSYNCED_SEGMENTS_MAX) this.syncUnasked();
   }
+
+  /** Syncs with nobody waiting. A failure poisons the log; whoever writes next is told, or whoever closes. */
+  syncUnasked(): void { this.sync().catch(() => { this.untold = true; }); }
 
   /** Drops the whole segments whose records are all below `lsn`; the active one stays. */
   truncateBefore(lsn: number): void {
@@ -84,6 +88,7 @@ export class LogWriter extends BatchAppender {
     const first = list[drop.length]!;
     const firstLsn = first.baseLsn;
     this.guard(() => {
+      this.recovered.leftovers.finish();
       // The segment that the log will begin with must be there after a crash, under its name and with its header.
       if (!first.synced) first.stored.syncNow();
       this.context.storage.syncDirectoryNow(this.context.directory);
@@ -187,6 +192,7 @@ export class LogWriter extends BatchAppender {
   private cutDown(lsn: number, replacement: Replacement): void {
     const { storage, directory } = this.context;
     this.guard(() => {
+      this.recovered.leftovers.finish();
       this.cuts++;
       this.segments.cuts.push(lsn);
       this.page.generation += 1;
@@ -260,8 +266,8 @@ export class LogWriter extends BatchAppender {
   /** Blocks until all that is committed now is on disk. */
   syncNow(): number {
     this.requireOpen();
-    const target = this.capture();
     this.guard(() => {
+      const target = this.capture();
       for (const segment of target.sealed) segment.stored.syncNow();
       target.active?.stored.syncNow();
       if (target.names > 0) this.context.storage.syncDirectoryNow(this.context.directory);
@@ -273,6 +279,7 @@ export class LogWriter extends BatchAppender {
   /** What a sync that is submitted now covers. */
   private capture(): SyncTarget {
     const { last } = this.segments;
+    this.recovered.leftovers.finish();
     this.pages.syncAsked();
     return {
       lsn: this.lastLsn,

@@ -12,7 +12,7 @@ import { Keydir } from '../../host/core/keydir.ts';
 import { SegmentView } from '../../host/core/segment-view.ts';
 import {
   FRAMES_OFFSET, FRAME_HEADER_BYTES, HintEntry, INFO_KIND_SHIFT, KEYDIR_ENTRY_BYTES, KEYDIR_SEGMENTS_MAX,
-  KEYDIR_SEGMENT_BYTES, KEYDIR_SPARE, KEY_OFFSET, Kind, Status, VALUES_OFFSET,
+  KEYDIR_HINT_BYTES, KEYDIR_SEGMENT_BYTES, KEYDIR_SPARE, KEY_OFFSET, Kind, Status, VALUES_BYTES, VALUES_OFFSET,
 } from '../../host/generated/abi.ts';
 import { type Random, forEachSeed, seedFromEnvironment } from '../support/random.ts';
 import { newTally } from '../support/tally.ts';
@@ -20,6 +20,8 @@ import { newTally } from '../support/tally.ts';
 const MIB = 1 << 20;
 const VARIANTS: readonly CoreVariant[] = ['baseline', 'simd'];
 const LEAST_SLOTS = 4096;
+/** A list of hints. */
+const LIST_BYTES = VALUES_BYTES;
 const tally = newTally('key directories against a map');
 afterAll(() => tally.report());
 
@@ -31,6 +33,7 @@ class Bench {
   readonly views: readonly SegmentView[];
   private readonly core: Core;
   private readonly list: number;
+  private readonly lists: number;
   private range = { address: 0, bytes: 0 };
   enlarged = 0;
   asked = 0;
@@ -41,6 +44,7 @@ class Bench {
     this.list = memory.reserve(KEYDIR_SEGMENTS_MAX * KEYDIR_SEGMENT_BYTES);
     this.dir = new Keydir(this.core, this.list, 0x9f3a1c5577d01e2bn, 0x5851f42d4c957f2dn);
     const control = memory.reserve(4096);
+    this.lists = memory.reserve(2 * LIST_BYTES);
     this.views = [0, 1].map((number) => {
       const base = memory.reserve(segmentBytes);
       const view = new SegmentView(this.core, {
@@ -79,6 +83,11 @@ class Bench {
     this.dir.place(address, bytes);
   }
 
+  private enlarge(): void {
+    this.enlarged++;
+    this.place(Math.ceil(this.range.bytes * 1.5));
+  }
+
   mount(number: number): void { this.dir.setView(number, this.views[number]!.at); }
   unmount(number: number): void { this.dir.setView(number, 0); }
 
@@ -109,14 +118,40 @@ class Bench {
       offset = this.dir.offset;
       taken += this.dir.records;
       if (status === Status.Full) {
-        this.enlarged++;
-        this.place(Math.ceil(this.range.bytes * 1.5));
+        this.enlarge();
       } else if (status === Status.Unmapped) {
         this.asked++;
         this.mount(this.dir.segment);
       } else if (status !== Status.Ok) {
         throw new Error(`status ${status} at ${offset}`);
       }
+    }
+  }
+
+  /** Takes a run in as its replay does: listed, in the order of its hashes, into a table that has grown before. */
+  applyInOrder(segment: number, from: number, end: number): void {
+    const { dir, core: { memory: { bytes, unsigned: words } } } = this;
+    const count = dir.hints(segment, from, end);
+    expect(dir.offset).toBe(end);
+    bytes.copyWithin(this.lists, VALUES_OFFSET, VALUES_OFFSET + count * KEYDIR_HINT_BYTES);
+    const ordered = this.lists + LIST_BYTES;
+    expect(dir.order(this.lists, count, ordered)).toBe(true);
+    const hintsAt = (at: number) => Array.from({ length: count }, (_, index) => {
+      const word = (at + index * KEYDIR_HINT_BYTES) / 4;
+      return { hash: words[word + HintEntry.hash / 4]!, place: words[word + HintEntry.place / 4]! };
+    });
+    const order = ({ hash }: { readonly hash: number }): number => hash >>> 21;
+    // Array.prototype.sort is stable, and so must this be.
+    expect(hintsAt(ordered)).toEqual(hintsAt(this.lists).sort((a, b) => order(a) - order(b)));
+    const keys = dir.count + dir.newHashes(ordered, count);
+    while (dir.reserve(keys) === Status.Full) this.enlarge();
+    expect(dir.slots * 4).toBeGreaterThanOrEqual(keys * 5);
+    for (let taken = 0; taken < count;) {
+      const status = dir.applyHints(segment, ordered + taken * KEYDIR_HINT_BYTES, count - taken);
+      taken += dir.records;
+      if (status === Status.Unmapped) this.mount(dir.segment);
+      else if (status === Status.Full) this.enlarge();
+      else if (status !== Status.Ok) throw new Error(`status ${status} at ${taken}`);
     }
   }
 
@@ -128,6 +163,13 @@ class Bench {
     if (status === Status.Absent) return undefined;
     if (status !== Status.Ok) throw new Error(`status ${status}`);
     return new DataView(this.core.memory.buffer).getUint32(this.dir.valueAt, true);
+  }
+
+  /** Where a list of hints may stand, with one in front of it. */
+  freeList(): number {
+    const { bytes } = this.core.memory;
+    bytes.copyWithin(this.lists, VALUES_OFFSET, VALUES_OFFSET + LIST_BYTES);
+    return this.lists + LIST_BYTES;
   }
 
   /** The hashes of the records of a segment. */
@@ -212,7 +254,9 @@ function play(bench: Bench, random: Random): Buffer {
     }
     if (random.chance(0.1)) bench.unmount(1 - segment);
     bench.mount(segment);
-    bench.apply(segment, dataEnd, bench.views[segment]!.dataEnd, records, random.chance(0.3));
+    const end = bench.views[segment]!.dataEnd;
+    if (random.chance(0.3)) bench.applyInOrder(segment, dataEnd, end);
+    else bench.apply(segment, dataEnd, end, records, random.chance(0.3));
   }
   tally.add('records', steps);
   model.compare(bench, keys);
@@ -235,6 +279,17 @@ describe('a key directory', () => {
       expect(bench.asked).toBeGreaterThan(50);
       tally.add('ranges enlarged', bench.enlarged);
     }
+  });
+
+  it('orders no hints that clear the store', () => {
+    const [bench] = benches;
+    bench!.reset();
+    bench!.append(0, Kind.Put, keyOf(1), 1);
+    bench!.append(0, Kind.Clear, Buffer.alloc(0), 0);
+    const { dir, views } = bench!;
+    expect(dir.hints(0, FRAMES_OFFSET, views[0]!.dataEnd)).toBe(2);
+    const to = bench!.freeList();
+    expect(dir.order(to - LIST_BYTES, 2, to)).toBe(false);
   });
 
   it('is a map for a few keys of equal hashes, shrunk to what fails', () => {

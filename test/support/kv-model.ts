@@ -88,11 +88,14 @@ export class KeyValueModel {
     return state;
   }
 
-  /** A restart has left what ends at `lsn`. */
-  restart(lsn: number): void {
-    this.base = new Map(this.at(lsn));
-    this.current = new Map(this.base);
-    this.units = [];
+  /** A restart has left what ends at `lsn`, of which a power cut may yet take what lies behind `durable`. */
+  restart(lsn: number, durable = lsn): void {
+    const state = this.at(lsn);
+    const units = [...this.units, ...this.pending].filter(({ last }) => last <= lsn);
+    const kept = units.filter(({ last }) => last <= durable);
+    for (const unit of kept) applied(this.base, unit);
+    this.units = units.slice(kept.length);
+    this.current = new Map(state);
     this.pending = [];
     this.committedLsn = lsn;
   }

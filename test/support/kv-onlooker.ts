@@ -18,7 +18,7 @@ import type { Tally } from './tally.ts';
 export const DIRECTORY = '/store';
 
 /** Its process is dead, or its disk is: errors are of no interest, but what is wrong with varve itself is. */
-export function closeWhateverFails(store: Store): void {
+export function closeWhateverFails(store: Pick<Store, 'closeSync'>): void {
   try {
     store.closeSync();
   } catch (error) {

@@ -32,6 +32,13 @@ export class SimulatedFile implements StoredFile {
     return this.inode.visible.size;
   }
 
+  /** As of a file system that knows each page that was written. */
+  endOfData(): number {
+    const size = this.size();
+    const last = this.inode.visible.bytes.subarray(0, size).findLastIndex((byte) => byte !== 0);
+    return Math.min(size, Math.ceil((last + 1) / PAGE_BYTES) * PAGE_BYTES);
+  }
+
   isNamed(): boolean {
     this.begin('size', 'fstat');
     return this.inode.links > 0;
