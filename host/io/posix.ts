@@ -54,6 +54,8 @@ export interface Posix {
   madvise(address: number, length: number, advice: number): void;
   /** Gives [0, length) of a file of `size` bytes its blocks; returns an errno. */
   allocate(fd: number, size: number, length: number): number;
+  /** The same on a thread of the pool, where the system has a call for it; resolves with an errno. */
+  allocateLater(fd: number, size: number, length: number): Promise<number>;
   /** Returns an errno. */
   flock(fd: number, operation: number): number;
   /** Wakes all who wait on the word at an absolute address, in every process. */
@@ -127,7 +129,7 @@ function bind(koffi: typeof import('koffi')): Posix {
     },
     munmap(address, length) { munmap(address, length); },
     madvise(address, length, advice) { madvise(address, length, advice); },
-    allocate: LINUX ? bindAllocate(libc) : bindPreallocate(libc, koffi),
+    ...(LINUX ? bindAllocate(libc) : bindPreallocate(libc, koffi)),
     flock: (fd, operation) => flock(fd, operation) === 0 ? 0 : koffi.errno(),
     ...bindFutex(libc),
     external: (address, length) => koffi.view(address, length),
@@ -137,16 +139,26 @@ function bind(koffi: typeof import('koffi')): Posix {
 
 type Library = ReturnType<typeof import('koffi').load>;
 
-function bindAllocate(libc: Library): Posix['allocate'] {
+function bindAllocate(libc: Library): Pick<Posix, 'allocate' | 'allocateLater'> {
   const fallocate = libc.func('posix_fallocate', 'int', ['int', 'int64_t', 'int64_t']);
   // From 0, so that holes that an earlier owner left in the file get their blocks as well.
-  return (fd, _size, length) => fallocate(fd, 0, length);
+  return {
+    allocate: (fd, _size, length) => fallocate(fd, 0, length),
+    allocateLater: (fd, _size, length) => new Promise((resolve, reject) => {
+      fallocate.async(fd, 0, length, (error: unknown, errno: number) => {
+        if (error === null || error === undefined) resolve(errno);
+        else reject(error);
+      });
+    }),
+  };
 }
 
 /** macOS has no posix_fallocate: F_PREALLOCATE reserves blocks behind the last one, and the caller sets the length. */
-function bindPreallocate(libc: Library, koffi: typeof import('koffi')): Posix['allocate'] {
+function bindPreallocate(
+  libc: Library, koffi: typeof import('koffi'),
+): Pick<Posix, 'allocate' | 'allocateLater'> {
   const fcntl = libc.func('fcntl', 'int', ['int', 'int', '...']);
-  return (fd, size, length) => {
+  const allocate: Posix['allocate'] = (fd, size, length) => {
     if (length <= size) return 0;
     const store = Buffer.alloc(32);
     const ask = (flags: number): boolean => {
@@ -160,6 +172,8 @@ function bindPreallocate(libc: Library, koffi: typeof import('koffi')): Posix['a
     };
     return ask(F_ALLOCATECONTIG | F_ALLOCATEALL) || ask(F_ALLOCATEALL) ? 0 : koffi.errno();
   };
+  // It only reserves, which takes no time.
+  return { allocate, allocateLater: async (fd, size, length) => allocate(fd, size, length) };
 }
 
 function bindFutex(libc: Library): Pick<Posix, 'futexWake' | 'futexWait'> {

@@ -8,7 +8,7 @@
 import { randomFillSync } from 'node:crypto';
 import {
   closeSync, fchmodSync, fchownSync, fstatSync, fsync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync,
-  rmdirSync, statSync, unlink, unlinkSync,
+  rmdirSync, statfsSync, statSync, unlink, unlinkSync,
 } from 'node:fs';
 import { dirname, isAbsolute, normalize } from 'node:path';
 import type { CoreMemory } from '../core/memory.ts';
@@ -55,6 +55,15 @@ class RealStorage implements Storage {
       for (let at = target; at.length >= first.length; at = dirname(at)) made.unshift(at);
       return made;
     });
+  }
+
+  freeBytes(directory: string): number {
+    try {
+      const { bavail, bsize } = statfsSync(directory);
+      return bavail * bsize;
+    } catch {
+      return Infinity;
+    }
   }
 
   list(directory: string): string[] | undefined {

@@ -52,8 +52,17 @@ export interface StoredFile {
    *   takes back what he has added
    */
   allocate(length: number, turns?: boolean): void;
+  /**
+   * The same, off the event loop, for a file that nobody else uses. When it has failed, the length is not said. Once
+   * `size` says `length`, nothing is under way any more but the promise.
+   */
+  allocateLater(length: number): Promise<void>;
   /** Sets the length. Never called to shrink below a byte that a reader may touch. */
   truncate(length: number): void;
+  /** The same, off the event loop: it may wait for the file system's journal. */
+  truncateLater(length: number): Promise<void>;
+  /** Gives the file another name in its directory, replacing atomically what has it. */
+  rename(path: string): void;
   /** Reads into `target` from `position`; returns how many bytes there were. Short only at the end of the file. */
   read(target: Uint8Array, position: number): number;
   /** Writes all of `source` at `position`. */
@@ -100,6 +109,8 @@ export interface SharedLock extends Lock {
 export interface Storage {
   /** Makes the directory and its parents; returns the paths of the directories made, outermost first. */
   createDirectory(path: string): string[];
+  /** Bytes that are free for this process where the directory is; `Infinity` where that is not known. */
+  freeBytes(directory: string): number;
   /** Names of the entries in a directory, sorted; `undefined` where there is no such directory. */
   list(directory: string): string[] | undefined;
   /** Opens an existing file. */

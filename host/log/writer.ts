@@ -173,6 +173,7 @@ export class LogWriter extends BatchAppender {
     this.requireOpen();
     if (lsn >= this.lastLsn) return;
     const kept = this.segments.find(lsn) ?? this.segments.first!;
+    this.spare.drop();
     // A disk without room for what stays is found out before anything is cut.
     const replacement = writeKept(this.context, this.pool, kept, lsn);
     try {
@@ -332,6 +333,7 @@ export class LogWriter extends BatchAppender {
     this.state = 'poisoned';
     this.poison = cause;
     this.softEnd = 0;
+    this.spare.drop();
   }
 
   /** Runs what must not stop half-way: an error poisons the log. */
@@ -365,6 +367,7 @@ export class LogWriter extends BatchAppender {
       this.waker.close();
       this.softEnd = 0;
       this.view = undefined;
+      this.spare.drop();
       this.pool.unmountAll();
       for (const segment of this.segments.list) segment.closeFile();
       this.recovered.control.close();
@@ -374,6 +377,7 @@ export class LogWriter extends BatchAppender {
 
   private closeCleanly(): void {
     this.sealActive();
+    for (const segment of this.segments.list) if (segment.trim.to !== undefined) segment.trim.now(segment.stored);
     const named = this.namesMade === this.namesSynced;
     if (!named || this.unsynced.size > 0 || this.durable.lsn !== this.lastLsn) this.syncNow();
     const { storage } = this.context;

@@ -55,6 +55,11 @@ export class SimulatedStorage implements Storage {
     return made;
   }
 
+  freeBytes(_directory: string): number {
+    this.disk.pass(this, 'freeBytes');
+    return this.disk.freeBytes();
+  }
+
   list(directory: string): string[] | undefined {
     this.begin('list', directory);
     const entry = this.disk.names.find(directory);
