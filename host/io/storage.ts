@@ -52,11 +52,6 @@ export interface StoredFile {
    *   takes back what he has added
    */
   allocate(length: number, turns?: boolean): void;
-  /**
-   * The same, off the event loop, for a file that nobody else uses. When it has failed, the length is not said. Once
-   * `size` says `length`, nothing is under way any more but the promise.
-   */
-  allocateLater(length: number): Promise<void>;
   /** Sets the length. Never called to shrink below a byte that a reader may touch. */
   truncate(length: number): void;
   /** The same, off the event loop: it may wait for the file system's journal. */
@@ -117,6 +112,11 @@ export interface Storage {
   open(path: string, access: 'read' | 'write'): StoredFile;
   /** Creates a file that must not exist yet, open for writing; with the rights of the file `like`, where given. */
   create(path: string, like?: string): StoredFile;
+  /**
+   * Creates such a file off the event loop and gives it `length` bytes, with every block on disk; leaves nothing behind
+   * where that fails. The name may be there before the promise resolves.
+   */
+  createLater(path: string, length: number): Promise<StoredFile>;
   /** Whether there is a file. */
   exists(path: string): boolean;
   /** Renames within one directory, replacing the target atomically; a directory replaces none but an empty one. */

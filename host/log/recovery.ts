@@ -139,7 +139,7 @@ function settle(context: LogContext, pool: SegmentPool, segments: readonly Segme
     if (segment.synced) continue;
     const last = at === segments.length - 1;
     if (!last && segment.footer === undefined) segment.seal(pool, context.storage.now());
-    segment.trim.now(segment.stored);
+    segment.trimNow();
     writeAgain(context, pool, segment, durableLsn);
     segment.stored.syncNow();
     if (segment.footer !== undefined && segment.footer.records === segment.records) segment.markSynced();

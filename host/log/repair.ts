@@ -178,7 +178,7 @@ export class Repair {
     if (!seal) return;
     segment.footer = undefined;
     segment.seal(this.pool, this.context.storage.now());
-    segment.trim.now(segment.stored);
+    segment.trimNow();
     segment.stored.syncNow();
     segment.markSynced();
     segment.stored.syncNow();

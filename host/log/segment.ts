@@ -77,7 +77,7 @@ export class Segment {
   /** Reader: whether mounting copies the file instead of mapping it, because no watermark vouches for its bytes. */
   still = false;
   /** The trimming that its sealing has left to do. */
-  trim = new Trim();
+  private trim = new Trim();
   /** When the pool saw it last. */
   lastUsed = 0;
   view: SegmentView | undefined;
@@ -112,6 +112,8 @@ export class Segment {
   get sealed(): boolean { return this.footer !== undefined; }
   /** Position just past the last known record. */
   get endPosition(): number { return this.header.basePosition + this.dataEnd - FRAMES_OFFSET; }
+  /** Whether the file is longer than it will be. */
+  get untrimmed(): boolean { return this.trim.to !== undefined; }
   /** Bytes of address space that mounting takes. */
   get mountedBytes(): number { return this.mapping?.length ?? 0; }
 
@@ -274,7 +276,7 @@ export class Segment {
   }
 
   /**
-   * Writes index and footer behind the last frame. The file must be trimmed to its logical end then: host/log/trim.ts.
+   * Writes index and footer behind the last frame. The file must be trimmed to its logical end then.
    *
    * What a crash leaves: an unfinished footer, or one that is not at the end of the file and so is none: recovery scans
    * the frames, which are untouched.
@@ -309,6 +311,22 @@ export class Segment {
     this.dropPrivateIndex();
     this.forgetViews();
     this.adopt(footer);
+  }
+
+  /** Trims the file where its sealing has left that to do. */
+  trimNow(): void {
+    if (this.untrimmed) this.trim.now(this.stored);
+  }
+
+  /** Makes all of the file durable, in its final length. */
+  syncNow(): void {
+    this.trimNow();
+    this.stored.syncNow();
+  }
+
+  /** Trims off the event loop; where that fails, it is still to be done. */
+  async trimLater(): Promise<void> {
+    if (this.untrimmed) await this.trim.later(this.stored);
   }
 
   /** Whether it can be appended to as it is: unsealed, mapped, with its whole capacity on disk. */

@@ -1,10 +1,11 @@
 /**
- * The file of the next segment, made ahead: to allocate it waits for the file system's journal, which can take longer
- * than a program may stand still, so it is done off the event loop while the segment before is still being filled.
+ * The file of the next segment, made ahead: to create and allocate it may wait for the file system's journal, longer
+ * than a program should stand still, so it is done off the event loop while the segment before is still being filled.
  *
  * Invariants: a spare is never part of the log; it gets its name when it has become a segment, with its header. Whatever
- * happens to it, nothing fails: without one, the segment is made when it is needed. It takes no room that the disk is
- * short of, and is gone when the log is closed; what a crash leaves of one, the next opening removes.
+ * happens to it, nothing fails: without one, the segment is made when it is needed. It is not made where the disk is
+ * short of room, gives way where somebody finds it so, and is gone when the log is closed; what a crash leaves of one,
+ * the next opening removes.
  */
 import { join } from 'node:path';
 import type { StoredFile } from '../io/storage.ts';
@@ -13,27 +14,27 @@ import type { LogContext } from './segment.ts';
 
 /** Smaller segments are made fast enough, and are many. */
 const SPARE_BYTES_MIN = 1 << 20;
-/** Free room for so many segments must be left before one is made ahead: others need some too. */
+/** There must be room for so many segments before one is made ahead: others need some too. */
 const FREE_SEGMENTS_MIN = 4;
 
 interface Made {
-  readonly file: StoredFile;
+  readonly path: string;
   readonly capacity: number;
-  ready: boolean;
+  /** Present when it has all its blocks. */
+  file: StoredFile | undefined;
 }
 
 export class Spare {
   private readonly context: LogContext;
   private made: Made | undefined;
+  private making: Promise<void> | undefined;
+  private count = 0;
   /** Whether it was tried since `again`. */
   private tried = false;
 
   constructor(context: LogContext) {
     this.context = context;
   }
-
-  /** Whether there is a file, ready or not. */
-  get there(): boolean { return this.made !== undefined; }
 
   /** Lets one be made for the segment behind the one that has become the active one. */
   again(): void {
@@ -42,58 +43,53 @@ export class Spare {
 
   /** Has a file of so many bytes made, where that was not tried yet; never fails. */
   prepare(capacity: number, epoch: number): void {
-    if (this.tried) return;
+    if (this.tried || this.making !== undefined) return;
     this.tried = true;
-    if (this.made !== undefined || capacity < SPARE_BYTES_MIN) return;
     const { storage, directory } = this.context;
-    let file: StoredFile | undefined;
-    try {
-      if (storage.freeBytes(directory) < capacity * FREE_SEGMENTS_MIN) return;
-      // The name is there before anything runs beside: whoever closes can take it away.
-      file = storage.create(join(directory, spareName(epoch)));
-      const made: Made = { file, capacity, ready: false };
-      this.made = made;
-      file.allocateLater(capacity).then(() => { made.ready = true; }, () => { this.giveUp(made); });
-    } catch {
-      this.made = undefined;
-      if (file !== undefined) this.remove(file);
-    }
+    if (this.made !== undefined || capacity < SPARE_BYTES_MIN) return;
+    if (storage.freeBytes(directory) < capacity * FREE_SEGMENTS_MIN) return;
+    const path = join(directory, spareName(epoch, ++this.count));
+    const made: Made = { path, capacity, file: undefined };
+    this.made = made;
+    this.making = storage.createLater(path, capacity).then((file) => {
+      made.file = file;
+      // Where it was dropped meanwhile, nobody wants it any more.
+      if (this.made !== made) this.remove(made);
+    }, () => {
+      if (this.made === made) this.made = undefined;
+    }).finally(() => { this.making = undefined; });
   }
 
-  /** Gives away the file, if there is one of so many bytes that has all its blocks; the taker names or removes it. */
+  /** Gives away the file, if there is one of so many bytes that is ready; the taker names or removes it. */
   take(capacity: number): StoredFile | undefined {
     const { made } = this;
-    if (made?.capacity !== capacity) return undefined;
-    try {
-      // A loop that never lets go of the event loop is not told that the file is ready.
-      if (!made.ready && made.file.size() < capacity) return undefined;
-    } catch {
-      return undefined;
-    }
+    if (made?.file === undefined || made.capacity !== capacity) return undefined;
     this.made = undefined;
     return made.file;
   }
 
-  /** Removes the file, so that others can have its room; whether there was one. */
+  /** Removes the file, so that others can have its room; whether there was one. Never fails. */
   drop(): boolean {
-    if (this.made === undefined) return false;
-    this.giveUp(this.made);
+    const { made } = this;
+    if (made === undefined) return false;
+    this.made = undefined;
+    this.remove(made);
     return true;
   }
 
-  private giveUp(made: Made): void {
-    // Where it was taken or dropped meanwhile, it is not ours any more.
-    if (this.made !== made) return;
-    this.made = undefined;
-    this.remove(made.file);
-  }
-
-  private remove(file: StoredFile): void {
+  private remove({ path, file }: Made): void {
     try {
-      this.context.storage.remove(file.path);
-      file.close();
+      this.context.storage.remove(path);
+      file?.close();
     } catch {
       // The next opening removes it.
     }
+  }
+
+  /** Removes the file, and resolves when nothing is under way any more. */
+  async end(): Promise<void> {
+    this.tried = true;
+    this.drop();
+    await this.making;
   }
 }

@@ -163,7 +163,7 @@ export abstract class LogTail {
   /** Makes the last segment the active one, if there is one with room. */
   private activate(): void {
     const { last } = this.segments;
-    if (last === undefined || last.header.capacity - last.dataEnd < FRAMES_OFFSET || last.trim.to !== undefined) return;
+    if (last === undefined || last.header.capacity - last.dataEnd < FRAMES_OFFSET || last.untrimmed) return;
     const view = last.thaw(this.pool);
     this.adopt(last, view, this.isDurable(last.lastLsn) ? last.dataEnd : 0);
   }
@@ -207,8 +207,8 @@ export abstract class LogTail {
     const sealed = this.segments.last;
     this.segments.push(next);
     this.adopt(next, this.pool.view(next), 0);
-    // Where that fails, closing tries again.
-    sealed?.trim.later(sealed.stored).catch(() => undefined);
+    // Where that fails, the next sync tries again.
+    sealed?.trimLater().catch(() => undefined);
     this.segmentSealed();
   }
 

@@ -230,16 +230,8 @@ export class LogWriter extends BatchAppender {
 
   /** The LSN from which on records stay, where the oldest segments go until the rest is small and young enough. */
   retainedFrom(bytesMax: number, ageMax: number): number {
-    const { list } = this.segments;
     const oldest = this.context.storage.now() - ageMax;
-    const { position } = this;
-    let at = 0;
-    // Only a whole segment goes, and its footer says when its last record was there.
-    for (; at < list.length - 1; at++) {
-      const { header, footer } = list[at]!;
-      if (position - header.basePosition <= bytesMax && (footer?.sealedAt ?? Infinity) >= oldest) break;
-    }
-    return list[at]?.baseLsn ?? this.firstLsn;
+    return this.segments.retainedFrom(this.position - bytesMax, oldest) ?? this.firstLsn;
   }
 
   /** Drops every record; the numbering goes on. */
@@ -263,7 +255,7 @@ export class LogWriter extends BatchAppender {
     this.requireOpen();
     const target = this.capture();
     this.guard(() => {
-      for (const segment of target.sealed) segment.stored.syncNow();
+      for (const segment of target.sealed) segment.syncNow();
       target.active?.stored.syncNow();
       if (target.names > 0) this.context.storage.syncDirectoryNow(this.context.directory);
       this.markDurable(target);
@@ -305,13 +297,19 @@ export class LogWriter extends BatchAppender {
     CANARY: if (globalThis.varveCanary === 'sync') return;
     const { active } = target;
     if (target.sealed.length > 0 || target.names > 0) {
-      const syncs = target.sealed.map((segment) => segment.stored.sync());
+      const syncs = target.sealed.map((segment) => this.syncSealed(segment));
       if (active !== undefined) syncs.push(active.stored.sync());
       if (target.names > 0) syncs.push(this.context.storage.syncDirectory(this.context.directory));
       await Promise.all(syncs);
     } else if (active !== undefined) {
       await active.stored.sync();
     }
+  }
+
+  private async syncSealed(segment: Segment): Promise<void> {
+    if (segment.untrimmed) await segment.trimLater();
+    // Meanwhile it may have been dropped or cut, or all been synced and closed: then its file is no matter of ours.
+    if (this.unsynced.has(segment) && this.state !== 'closed') await segment.stored.sync();
   }
 
   private markDurable(target: SyncTarget): void {
@@ -377,7 +375,7 @@ export class LogWriter extends BatchAppender {
 
   private closeCleanly(): void {
     this.sealActive();
-    for (const segment of this.segments.list) if (segment.trim.to !== undefined) segment.trim.now(segment.stored);
+    for (const segment of this.segments.list) segment.trimNow();
     const named = this.namesMade === this.namesSynced;
     if (!named || this.unsynced.size > 0 || this.durable.lsn !== this.lastLsn) this.syncNow();
     const { storage } = this.context;
@@ -391,6 +389,7 @@ export class LogWriter extends BatchAppender {
   async close(): Promise<void> {
     while (this.dropping !== undefined) await this.dropping.catch(() => undefined);
     await this.syncer.idle();
+    await this.spare.end();
     this.closeNow();
   }
 }

@@ -44,14 +44,8 @@ export class SimulatedFile implements StoredFile {
     this.take(length, plan);
   }
 
-  async allocateLater(length: number): Promise<void> {
-    this.mustBeOpen('posix_fallocate');
-    const plan = this.disk.enter(this.process, 'allocate', this.path);
-    this.prepare('posix_fallocate', true);
-    await this.disk.queue.submit(this.process, () => { this.take(length, plan); });
-  }
-
-  private take(length: number, plan: FaultPlan | undefined): void {
+  /** Takes the blocks of an allocation that was begun, or fails as it was planned to. */
+  take(length: number, plan: FaultPlan | undefined): void {
     const { inode } = this;
     if (plan !== undefined) {
       // Blocks within the file stay; the file is as long as before.
