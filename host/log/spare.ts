@@ -36,6 +36,9 @@ export class Spare {
     this.context = context;
   }
 
+  /** Whether there is a file that has all its blocks. */
+  get ready(): boolean { return this.made?.file !== undefined; }
+
   /** Lets one be made for the segment behind the one that has become the active one. */
   again(): void {
     this.tried = false;

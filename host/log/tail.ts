@@ -73,7 +73,7 @@ export abstract class LogTail {
   protected namesMade = 0;
   protected namesSynced = 0;
   protected readonly waker: Waker;
-  protected readonly spare: Spare;
+  readonly spare: Spare;
   /** Where the active segment is so full that the file of the next one is made. */
   private spareFrom = Infinity;
 
