@@ -192,9 +192,11 @@ export abstract class LogTail {
     const position = this.position;
     const path = join(this.context.directory, segmentName(lsn));
     const replaces = this.segments.last?.baseLsn === lsn;
-    const next = this.createSegment(path, { baseLsn: lsn, basePosition: position, capacity }, replaces);
+    // What can fail for want of room comes before anything is changed.
+    const file = this.spare.take(capacity) ?? this.createFile(replaces ? replacementPath(path) : path, capacity);
+    if (replaces) this.dropEmpty(file);
+    const next = this.createSegment(file, path, { baseLsn: lsn, basePosition: position, capacity });
     try {
-      if (replaces) this.dropEmpty();
       this.sealActive();
       if (next.stored.path !== path) next.stored.rename(path);
     } catch (error) {
@@ -213,7 +215,7 @@ export abstract class LogTail {
   }
 
   /** Takes out the last segment, which has no record and is too small: the next one gets its base LSN and its name. */
-  private dropEmpty(): void {
+  private dropEmpty(successor: StoredFile): void {
     this.nextLsn = this.lastLsn + 1;
     this.nextPosition = this.position;
     this.view = undefined;
@@ -221,22 +223,22 @@ export abstract class LogTail {
     const last = this.segments.last!;
     this.unsynced.delete(last);
     this.segments.drop(last);
-    // A reader that has the old file must not wait for records in it; from here on nobody can open it any more.
-    this.context.storage.remove(last.path);
+    try {
+      // A reader that has the old file must not wait for records in it; from here on nobody can open it any more.
+      this.context.storage.remove(last.path);
+    } catch (error) {
+      successor.close();
+      throw error;
+    }
     this.page.generation += 2;
   }
 
-  /**
-   * Makes a segment with its header, that the file made ahead or a new one holds; leaves nothing behind where that fails.
-   * A new file has the segment's name already, but where that is taken.
-   */
+  /** Makes an allocated file a segment, with its header; leaves nothing behind where that fails. */
   private createSegment(
-    path: string, place: { readonly baseLsn: number; readonly basePosition: number; readonly capacity: number },
-    taken: boolean,
+    file: StoredFile, path: string,
+    place: { readonly baseLsn: number; readonly basePosition: number; readonly capacity: number },
   ): Segment {
     const { core, storage } = this.context;
-    const file = this.spare.take(place.capacity)
-      ?? this.createFile(taken ? replacementPath(path) : path, place.capacity);
     let segment: Segment | undefined;
     try {
       const salt = new Uint32Array(1);
