@@ -5,7 +5,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { LogReader } from '../host/log/reader.ts';
+import type { LogReader } from '../host/log/reader.ts';
 import { openReader } from '../host/log/open.ts';
 import type { LogWriter } from '../host/log/writer.ts';
 import { STORE_KIND_RECORD_LOG } from '../host/generated/abi.ts';

@@ -1,11 +1,11 @@
 /**
  * The file of the next segment, made ahead: to create and allocate it may wait for the file system's journal, longer
- * than a program should stand still, so it is done off the event loop while the segment before is still being filled.
+ * than a program should stand still, so it is done off the event loop while the segment before is being filled.
  *
- * Invariants: a spare is never part of the log; it gets its name when it has become a segment, with its header. Whatever
- * happens to it, nothing fails: without one, the segment is made when it is needed. It is not made where the disk is
- * short of room, gives way where somebody finds it so, and is gone when the log is closed; what a crash leaves of one,
- * the next opening removes.
+ * Invariants: a spare is never part of the log; it gets its name when it has become a segment, with its header.
+ * Whatever happens in making it, nothing fails: without one, the segment is made when it is needed. It is not made
+ * where the disk is short of room, gives way where somebody finds it so, and is gone when the log is closed; what a
+ * crash leaves of one, the next opening removes.
  */
 import { join } from 'node:path';
 import type { StoredFile } from '../io/storage.ts';
