@@ -9,10 +9,11 @@ const DIGITS = '00000000000000000042';
 const OWN = [
   'CONTROL', 'CONTROL.new', 'LOCK', 'cursors', 'KEYDIR', 'KEYDIR.new', `${DIGITS}.seg`, `${DIGITS}.seg.new`,
   `${DIGITS}.hint`, `${DIGITS}.hint.new`, `${DIGITS}-4096-e3.cut`, `${DIGITS}-4096-e3-2.cut`,
+  'spare-e3-1',
 ];
 const FOREIGN = [
   'control', 'CONTROL.old', 'KEYDIR.newer', 'MY-KEYDIR', 'keydir', 'LOCK.new', 'cursors.new', '42.hint', '42.seg',
-  `${DIGITS}`, `${DIGITS}.hint.old`, `${DIGITS}0.hint`, `${DIGITS}.hint.new.new`, `a${DIGITS}.seg`, 'notes.txt', '',
+  `${DIGITS}`, `${DIGITS}.hint.old`, `${DIGITS}0.hint`, `${DIGITS}.hint.new.new`, `a${DIGITS}.seg`, 'notes.txt', '', 'spare-1', 'spare-e3-1.seg',
 ];
 
 describe('names', () => {

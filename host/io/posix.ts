@@ -57,6 +57,8 @@ export interface Posix {
   madvise(address: number, length: number, advice: number): void;
   /** Gives [0, length) of a file of `size` bytes its blocks; returns an errno. */
   allocate(fd: number, size: number, length: number): number;
+  /** The same on a thread of the pool, where the system has a call for it; resolves with an errno. */
+  allocateLater(fd: number, size: number, length: number): Promise<number>;
   /** The first byte at or behind an offset that a hole begins with, or that is none; -errno where there is none. */
   seekHole(fd: number, offset: number): number;
   seekData(fd: number, offset: number): number;
@@ -138,7 +140,7 @@ function bind(koffi: typeof import('koffi')): Posix {
     },
     munmap(address, length) { munmap(address, length); },
     madvise(address, length, advice) { madvise(address, length, advice); },
-    allocate: LINUX ? bindAllocate(libc) : bindPreallocate(libc, koffi),
+    ...(LINUX ? bindAllocate(libc) : bindPreallocate(libc, koffi)),
     seekHole: (fd, offset) => seek(fd, offset, SEEK_HOLE),
     seekData: (fd, offset) => seek(fd, offset, SEEK_DATA),
     flock: (fd, operation) => flock(fd, operation) === 0 ? 0 : koffi.errno(),
@@ -150,16 +152,26 @@ function bind(koffi: typeof import('koffi')): Posix {
 
 type Library = ReturnType<typeof import('koffi').load>;
 
-function bindAllocate(libc: Library): Posix['allocate'] {
+function bindAllocate(libc: Library): Pick<Posix, 'allocate' | 'allocateLater'> {
   const fallocate = libc.func('posix_fallocate', 'int', ['int', 'int64_t', 'int64_t']);
   // From 0, so that holes that an earlier owner left in the file get their blocks as well.
-  return (fd, _size, length) => fallocate(fd, 0, length);
+  return {
+    allocate: (fd, _size, length) => fallocate(fd, 0, length),
+    allocateLater: (fd, _size, length) => new Promise((resolve, reject) => {
+      fallocate.async(fd, 0, length, (error: unknown, errno: number) => {
+        if (error === null || error === undefined) resolve(errno);
+        else reject(error);
+      });
+    }),
+  };
 }
 
 /** macOS has no posix_fallocate: F_PREALLOCATE reserves blocks behind the last one, and the caller sets the length. */
-function bindPreallocate(libc: Library, koffi: typeof import('koffi')): Posix['allocate'] {
+function bindPreallocate(
+  libc: Library, koffi: typeof import('koffi'),
+): Pick<Posix, 'allocate' | 'allocateLater'> {
   const fcntl = libc.func('fcntl', 'int', ['int', 'int', '...']);
-  return (fd, size, length) => {
+  const allocate: Posix['allocate'] = (fd, size, length) => {
     if (length <= size) return 0;
     const store = Buffer.alloc(32);
     const ask = (flags: number): boolean => {
@@ -173,6 +185,8 @@ function bindPreallocate(libc: Library, koffi: typeof import('koffi')): Posix['a
     };
     return ask(F_ALLOCATECONTIG | F_ALLOCATEALL) || ask(F_ALLOCATEALL) ? 0 : koffi.errno();
   };
+  // It only reserves, which takes no time.
+  return { allocate, allocateLater: async (fd, size, length) => allocate(fd, size, length) };
 }
 
 function bindFutex(libc: Library): Pick<Posix, 'futexWake' | 'futexWait'> {

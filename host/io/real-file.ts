@@ -3,9 +3,12 @@
  * live on without it. It never makes a file shorter than what it was asked for, and a failed `allocate` leaves the
  * length as it was.
  *
- * A descriptor whose number were used again would sync another file, so `close` waits for the syncs that are under way.
+ * A descriptor whose number were used again would sync another file, so `close` waits for what is under way.
  */
-import { closeSync, fdatasync, fdatasyncSync, fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
+import {
+  closeSync, fdatasync, fdatasyncSync, fstatSync, ftruncate, ftruncateSync, readSync, renameSync, writeSync,
+  type NoParamCallback,
+} from 'node:fs';
 import { constants } from 'node:os';
 import type { CoreMemory } from '../core/memory.ts';
 import { attempt, CANNOT, errnoName, misuse, refused, translated } from './errors.ts';
@@ -26,10 +29,11 @@ const DATA_RANGES_MAX = 64;
 const NOTHING = new Uint8Array(4);
 
 export class RealFile implements StoredFile {
-  readonly path: string;
+  path: string;
   private readonly descriptor: number;
   private open = true;
-  private syncing = 0;
+  /** Calls that run off the event loop. */
+  private underWay = 0;
   private watched: FileWatch | undefined;
 
   constructor(path: string, descriptor: number) {
@@ -91,14 +95,37 @@ export class RealFile implements StoredFile {
     // The operating system may have made the file longer before it ran out of room.
     if (errno !== 0) {
       if (this.size() !== before) this.truncate(before);
-      const name = errnoName(errno);
-      throw refused('fallocate', this.path, name, CANNOT.has(name) ? 'ERR_VARVE_UNSUPPORTED' : undefined);
+      throw this.notAllocated(errno);
     }
+    if (this.size() < length) this.truncate(length);
+  }
+
+  private notAllocated(errno: number): Error {
+    const name = errnoName(errno);
+    return refused('fallocate', this.path, name, CANNOT.has(name) ? 'ERR_VARVE_UNSUPPORTED' : undefined);
+  }
+
+  /** The same, off the event loop, for a new file that nobody else uses; where it fails, its length is not said. */
+  async allocateLater(length: number): Promise<void> {
+    let errno = EINTR;
+    for (let i = 0; errno === EINTR && i < INTERRUPTIONS_MAX; i++) {
+      errno = await posix().allocateLater(this.fd(), 0, length);
+    }
+    if (errno !== 0) throw this.notAllocated(errno);
     if (this.size() < length) this.truncate(length);
   }
 
   truncate(length: number): void {
     attempt(this.path, () => ftruncateSync(this.fd(), length));
+  }
+
+  truncateLater(length: number): Promise<void> {
+    return this.later((done) => { ftruncate(this.fd(), length, done); });
+  }
+
+  rename(path: string): void {
+    attempt(this.path, () => renameSync(this.path, path));
+    this.path = path;
   }
 
   read(target: Uint8Array, position: number): number {
@@ -125,14 +152,23 @@ export class RealFile implements StoredFile {
   }
 
   sync(): Promise<void> {
+    return this.later((done) => { fdatasync(this.fd(), done); });
+  }
+
+  private later(call: (done: NoParamCallback) => void): Promise<void> {
     return new Promise((resolve, reject) => {
-      fdatasync(this.fd(), (error) => {
-        if (--this.syncing === 0 && !this.open) this.release();
+      call((error) => {
+        this.passed();
         if (error === null) resolve();
         else reject(translated(error, this.path));
       });
-      this.syncing++;
+      this.underWay++;
     });
+  }
+
+  /** Told that a call off the event loop is over. */
+  private passed(): void {
+    if (--this.underWay === 0 && !this.open) this.release();
   }
 
   syncNow(): void {
@@ -167,7 +203,7 @@ export class RealFile implements StoredFile {
     if (!this.open) return;
     this.open = false;
     this.watched?.close();
-    if (this.syncing === 0) this.release();
+    if (this.underWay === 0) this.release();
   }
 
   private facts(): MappedFile {

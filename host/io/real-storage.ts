@@ -7,8 +7,8 @@
  */
 import { randomFillSync } from 'node:crypto';
 import {
-  closeSync, fchmodSync, fchownSync, fstatSync, fsync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync,
-  rmdirSync, statSync, unlink, unlinkSync,
+  closeSync, fchmodSync, fchownSync, fstatSync, fsync, fsyncSync, mkdirSync, open, openSync, readdirSync, renameSync,
+  rmdirSync, statfsSync, statSync, unlink, unlinkSync,
 } from 'node:fs';
 import { dirname, isAbsolute, normalize } from 'node:path';
 import type { CoreMemory } from '../core/memory.ts';
@@ -57,6 +57,15 @@ class RealStorage implements Storage {
     });
   }
 
+  freeBytes(directory: string): number {
+    try {
+      const { bavail, bsize } = statfsSync(directory);
+      return bavail * bsize;
+    } catch {
+      return Infinity;
+    }
+  }
+
   list(directory: string): string[] | undefined {
     try {
       return on(directory, () => readdirSync(directory).sort());
@@ -74,6 +83,23 @@ class RealStorage implements Storage {
     const descriptor = on(path, () => openSync(path, 'wx+'));
     if (like !== undefined) takeRights(descriptor, like);
     return new RealFile(path, descriptor);
+  }
+
+  async createLater(path: string, length: number): Promise<StoredFile> {
+    const file = await new Promise<RealFile>((resolve, reject) => {
+      on(path, () => open(path, 'wx+', (error, descriptor) => {
+        if (error === null) resolve(new RealFile(path, descriptor));
+        else reject(translated(error, path));
+      }));
+    });
+    try {
+      await file.allocateLater(length);
+      return file;
+    } catch (error) {
+      file.close();
+      await this.removeLater(path);
+      throw error;
+    }
   }
 
   exists(path: string): boolean {

@@ -60,6 +60,10 @@ export interface StoredFile {
   allocate(length: number, turns?: boolean): void;
   /** Sets the length. Never called to shrink below a byte that a reader may touch. */
   truncate(length: number): void;
+  /** The same, off the event loop: it may wait for the file system's journal. */
+  truncateLater(length: number): Promise<void>;
+  /** Gives the file another name in its directory, replacing atomically what has it. */
+  rename(path: string): void;
   /** Reads into `target` from `position`; returns how many bytes there were. Short only at the end of the file. */
   read(target: Uint8Array, position: number): number;
   /** Writes all of `source` at `position`. */
@@ -106,12 +110,19 @@ export interface SharedLock extends Lock {
 export interface Storage {
   /** Makes the directory and its parents; returns the paths of the directories made, outermost first. */
   createDirectory(path: string): string[];
+  /** Bytes that are free for this process where the directory is; `Infinity` where that is not known. */
+  freeBytes(directory: string): number;
   /** Names of the entries in a directory, sorted; `undefined` where there is no such directory. */
   list(directory: string): string[] | undefined;
   /** Opens an existing file. */
   open(path: string, access: 'read' | 'write'): StoredFile;
   /** Creates a file that must not exist yet, open for writing; with the rights of the file `like`, where given. */
   create(path: string, like?: string): StoredFile;
+  /**
+   * Creates such a file off the event loop and gives it `length` bytes, with every block on disk; leaves nothing behind
+   * where that fails. The name may be there before the promise resolves.
+   */
+  createLater(path: string, length: number): Promise<StoredFile>;
   /** Whether there is a file. */
   exists(path: string): boolean;
   /** Renames within one directory, replacing the target atomically; a directory replaces none but an empty one. */

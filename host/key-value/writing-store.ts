@@ -37,7 +37,16 @@ export abstract class WritingStore<K extends Key, V> extends MovingStore<K, V> {
       source: this.source, table: this.table, hints: this.hints, ready: () => { this.ready(); },
       policy: options.autoCompact,
     });
-    if (this.source.writer !== undefined) this.hints.tidy(this.recovery.ignored);
+    if (this.source.writer === undefined) return;
+    try {
+      this.hints.tidy(this.recovery.ignored);
+    } catch (error) {
+      // Nobody gets a store that he could close.
+      this.hints.close();
+      this.table.release();
+      this.source.closeNow();
+      throw error;
+    }
   }
 
   protected get writable(): LogWriter {

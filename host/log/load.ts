@@ -4,9 +4,9 @@
  */
 import { join } from 'node:path';
 import type { StoreIdentity } from '../core/control-page.ts';
-import { FOOTER_BYTES, parseFooter, parseHeader, type HeaderFields } from '../core/segment-file.ts';
+import { FOOTER_BYTES, indexBytesFor, parseFooter, parseHeader, type HeaderFields } from '../core/segment-file.ts';
 import { VarveError } from '../errors/varve-error.ts';
-import { FORMAT_VERSION, SegmentHeader, Status } from '../generated/abi.ts';
+import { FORMAT_VERSION, FRAMES_OFFSET, SegmentHeader, Status } from '../generated/abi.ts';
 import type { StoredFile } from '../io/storage.ts';
 import { baseLsnOf, isOwnName, segmentName } from './names.ts';
 import { Segment, type LogContext } from './segment.ts';
@@ -56,13 +56,22 @@ function sameStore(a: StoreIdentity, b: StoreIdentity): boolean {
   return a.storeKind === b.storeKind && a.idLow === b.idLow && a.idHigh === b.idHigh;
 }
 
-/** The footer at the end of a segment's file; `undefined` where there is none that is valid. */
-export function readFooter(context: LogContext, file: StoredFile, header: HeaderFields) {
-  const size = file.size();
-  if (size < FOOTER_BYTES) return undefined;
+/**
+ * The footer at the end of a segment's file; `undefined` where there is none that is valid. Where the next segment is
+ * known, also the footer of a file that a living writer has not trimmed yet: it stands where that one says.
+ */
+export function readFooter(context: LogContext, file: StoredFile, header: HeaderFields, next?: HeaderFields) {
+  const footer = footerEndingAt(context, file, header, file.size());
+  if (footer !== undefined || next === undefined) return footer;
+  const dataEnd = next.basePosition - header.basePosition + FRAMES_OFFSET;
+  return footerEndingAt(context, file, header, dataEnd + indexBytesFor(next.baseLsn - header.baseLsn) + FOOTER_BYTES);
+}
+
+function footerEndingAt(context: LogContext, file: StoredFile, header: HeaderFields, end: number) {
+  if (end < FOOTER_BYTES) return undefined;
   const bytes = new Uint8Array(FOOTER_BYTES);
-  file.read(bytes, size - FOOTER_BYTES);
-  const footer = parseFooter(context.core, bytes, size, header);
+  file.read(bytes, end - FOOTER_BYTES);
+  const footer = parseFooter(context.core, bytes, end, header);
   return typeof footer === 'number' ? undefined : footer;
 }
 

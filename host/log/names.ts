@@ -10,10 +10,11 @@ export const CURSORS_NAME = 'cursors';
 /** Where a key-value store keeps its table while it is closed. */
 export const KEYDIR_NAME = 'KEYDIR';
 const SEGMENT_NAME = /^(\d{20})\.seg$/;
-const NEW_NAME = /^\d{20}\.seg\.new$/;
+const NEW_NAME = /^\d{20}\.seg\.new$|^spare-e\d+-\d+$/;
 const HINT_NAME = /^(\d{20})\.hint$/;
 const OWN_NAMES = [
   /^(CONTROL|KEYDIR)(\.new)?$/, /^LOCK$/, /^cursors$/, /^\d{20}\.(seg|hint)(\.new)?$/, /^\d{20}[-.\w]*\.cut$/,
+  /^spare-e\d+-\d+$/,
 ];
 
 /** `00000000000000000001.seg` for base LSN 1. */
@@ -45,7 +46,12 @@ export function replacementPath(path: string): string {
   return `${path}.new`;
 }
 
-/** Whether a file is a segment's replacement that never took its place. */
+/** The `count`th file that a writer of this epoch makes for a segment ahead: never that of another writer. */
+export function spareName(epoch: number, count: number): string {
+  return `spare-e${epoch}-${count}`;
+}
+
+/** Whether a file was to become a segment's and never did. */
 export function isReplacement(name: string): boolean {
   return NEW_NAME.test(name);
 }

@@ -178,6 +178,7 @@ export class Repair {
     if (!seal) return;
     segment.footer = undefined;
     segment.seal(this.pool, this.context.storage.now());
+    segment.trimNow();
     segment.stored.syncNow();
     segment.markSynced();
     segment.stored.syncNow();

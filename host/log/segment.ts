@@ -11,7 +11,9 @@ import { SegmentView } from '../core/segment-view.ts';
 import { VarveError } from '../errors/varve-error.ts';
 import { FRAMES_OFFSET, FRAME_HEADER_BYTES, Frame, INDEX_SHIFT } from '../generated/abi.ts';
 import type { Mapping, Storage, StoredFile } from '../io/storage.ts';
+import { rebuildIndex } from './rebuilt-index.ts';
 import { bytesOf, type Bytes } from './record.ts';
+import { Trim } from './trim.ts';
 
 /** What all parts of a log share. */
 export interface LogContext {
@@ -30,11 +32,14 @@ interface Mounter {
   unmount(segment: Segment): void;
 }
 
-const ALL = 0xffffffff;
-
 /** Bytes of an index that could hold every frame of a segment of `capacity` bytes. */
 function indexRangeBytes(capacity: number): number {
   return Math.ceil(capacity / FRAME_HEADER_BYTES / (1 << INDEX_SHIFT)) * 4 + 8;
+}
+
+/** Length of the file of a sealed segment. */
+function sealedBytes({ dataEnd, indexBytes }: FooterFields): number {
+  return dataEnd + indexBytes + FOOTER_BYTES;
 }
 
 /** The bytes of a file in anonymous memory, in the place of a mapping. */
@@ -71,6 +76,8 @@ export class Segment {
   mayChange = true;
   /** Reader: whether mounting copies the file instead of mapping it, because no watermark vouches for its bytes. */
   still = false;
+  /** The trimming that its sealing has left to do. */
+  private trim = new Trim();
   /** When the pool saw it last. */
   lastUsed = 0;
   view: SegmentView | undefined;
@@ -105,6 +112,8 @@ export class Segment {
   get sealed(): boolean { return this.footer !== undefined; }
   /** Position just past the last known record. */
   get endPosition(): number { return this.header.basePosition + this.dataEnd - FRAMES_OFFSET; }
+  /** Whether the file is longer than it will be. */
+  get untrimmed(): boolean { return this.trim.to !== undefined; }
   /** Bytes of address space that mounting takes. */
   get mountedBytes(): number { return this.mapping?.length ?? 0; }
 
@@ -129,7 +138,7 @@ export class Segment {
     if (this.view !== undefined) return this.view;
     const { core } = this.context;
     const file = this.stored;
-    const length = file.size() & ~7;
+    const length = (this.trim.to ?? file.size()) & ~7;
     const address = core.memory.reserve(length);
     try {
       this.mapping = this.still ? copyOf(core, file, address, length)
@@ -186,33 +195,10 @@ export class Segment {
     if (fits && indexCrc(core, this.indexRange.address, footer.indexBytes) === footer.indexCrc) {
       view.setEnd(footer.records, footer.dataEnd, footer.epoch);
     } else if (footer !== undefined && this.synced) {
-      this.rebuildIndex(view, footer);
+      rebuildIndex(view, this.indexRange.address, footer);
     } else if (this.records > 0) {
       // What was known before the segment was unmapped: its frames are checked again on the way.
       view.recover(this.dataEnd, this.records);
-    }
-  }
-
-  /** Builds the index of a sealed segment anew from its valid frames; damaged ones get no entry and cannot be read. */
-  private rebuildIndex(view: SegmentView, footer: FooterFields): void {
-    const words = this.context.core.memory.unsigned;
-    const index = this.indexRange!.address / 4;
-    words.fill(0, index, index + footer.indexBytes / 4);
-    view.setEnd(footer.records, footer.dataEnd, footer.epoch);
-    let offset: number = FRAMES_OFFSET;
-    let ordinal = 0;
-    while (offset < footer.dataEnd) {
-      view.scan(offset, ordinal, ALL, ALL);
-      const end = view.resultOffset;
-      while (offset < end) {
-        if (ordinal % (1 << INDEX_SHIFT) === 0) words[index + (ordinal >> INDEX_SHIFT)] = offset;
-        offset += (words[(view.base + offset + Frame.size) / 4]! + 7) & ~7;
-        ordinal++;
-      }
-      if (offset >= footer.dataEnd) return;
-      offset = view.findLater(end + 8, footer.dataEnd, ordinal + 1);
-      if (offset === 0) return;
-      ordinal = view.resultRecords;
     }
   }
 
@@ -279,7 +265,7 @@ export class Segment {
   private viewFile(): Bytes {
     const file = this.stored;
     for (;;) {
-      const size = file.size();
+      const size = this.trim.to ?? file.size();
       try {
         const view = file.view(size);
         return bytesOf(view.buffer as ArrayBuffer, view.byteOffset, view.length);
@@ -290,9 +276,10 @@ export class Segment {
   }
 
   /**
-   * Writes index and footer behind the last frame and trims the file to its logical end.
+   * Writes index and footer behind the last frame. The file must be trimmed to its logical end then.
    *
-   * What a crash leaves: an unfinished or missing footer, so that recovery scans the frames; the frames are untouched.
+   * What a crash leaves: an unfinished footer, or one that is not at the end of the file and so is none: recovery scans
+   * the frames, which are untouched.
    */
   seal(pool: Mounter, now: number): void {
     const { core } = this.context;
@@ -319,11 +306,27 @@ export class Segment {
       synced: false,
     };
     writeFooter(core, at + indexBytes, footer);
-    this.stored.truncate(this.dataEnd + indexBytes + FOOTER_BYTES);
+    this.trim.to = sealedBytes(footer);
     view.setIndex(at);
     this.dropPrivateIndex();
     this.forgetViews();
     this.adopt(footer);
+  }
+
+  /** Trims the file where its sealing has left that to do. */
+  trimNow(): void {
+    if (this.untrimmed) this.trim.now(this.stored);
+  }
+
+  /** Makes all of the file durable, in its final length. */
+  syncNow(): void {
+    this.trimNow();
+    this.stored.syncNow();
+  }
+
+  /** Trims off the event loop; where that fails, it is still to be done. */
+  async trimLater(): Promise<void> {
+    if (this.untrimmed) await this.trim.later(this.stored);
   }
 
   /** Whether it can be appended to as it is: unsealed, mapped, with its whole capacity on disk. */
@@ -366,6 +369,7 @@ export class Segment {
     this.forgetViews();
     this.closeFile();
     this.attach(file);
+    this.trim = new Trim();
     this.footer = undefined;
     this.synced = false;
     this.mayChange = true;
@@ -387,8 +391,7 @@ export class Segment {
     this.mayChange = false;
     if (this.footer === undefined || this.footer.synced) return;
     this.footer = { ...this.footer, synced: true };
-    const { stored } = this;
-    stored.write(SYNCED_WORD, stored.size() - SYNCED_WORD.length);
+    this.stored.write(SYNCED_WORD, sealedBytes(this.footer) - SYNCED_WORD.length);
     // It was kept open for the sync alone.
     if (this.view === undefined) this.closeFile();
   }

@@ -81,6 +81,20 @@ export class SegmentSet {
     if (this.hit === segment) this.hit = undefined;
   }
 
+  /**
+   * Base LSN of the oldest segment that stays where those go that begin before a position or were sealed before a time.
+   * Only whole segments go, and never the last; `undefined` where there is none.
+   */
+  retainedFrom(position: number, oldest: number): number | undefined {
+    const { list } = this;
+    let at = 0;
+    for (; at < list.length - 1; at++) {
+      const { header, footer } = list[at]!;
+      if (position <= header.basePosition && (footer?.sealedAt ?? Infinity) >= oldest) break;
+    }
+    return list[at]?.baseLsn;
+  }
+
   /** Takes those before a segment out of the list; they stay mapped where they are until `letGo`. */
   takeBefore(segment: Segment): Segment[] {
     this.hit = undefined;

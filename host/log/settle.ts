@@ -17,12 +17,14 @@ const PAGE_BYTES = 4096;
 /** What is written again before the event loop has its turn: half a millisecond's worth. */
 const STEP_BYTES = 2 << 20;
 
-/** Seals the segments before the last one that are not. */
+/** Seals the segments before the last one that are not, each in a file of its final length. */
 export function sealBefore(
   context: LogContext, pool: SegmentPool, last: Segment | undefined, segments: readonly Segment[],
 ): void {
   for (const segment of segments) {
-    if (segment !== last && segment.footer === undefined) segment.seal(pool, context.storage.now());
+    if (segment === last || segment.footer !== undefined) continue;
+    segment.seal(pool, context.storage.now());
+    segment.trimNow();
   }
 }
 

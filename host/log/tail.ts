@@ -16,13 +16,17 @@ import {
   FRAMES_OFFSET, FRAME_HEADER_BYTES, KEY_BYTES_MAX, PAYLOAD_BYTES_MAX, SEGMENT_BYTES_MAX,
 } from '../generated/abi.ts';
 import type { StoredFile } from '../io/storage.ts';
-import { segmentName } from './names.ts';
+import { replacementPath, segmentName } from './names.ts';
 import type { SegmentPool } from './pool.ts';
 import { ReadyPages } from './ready-pages.ts';
 import type { Recovered } from './recovery.ts';
 import { Segment, type LogContext } from './segment.ts';
+import { Spare } from './spare.ts';
 import { SegmentSet } from './segments.ts';
 import { Waker } from './waker.ts';
+
+/** Share of a segment that is filled when the file of the next one is made. */
+const SPARE_SHARE = 0.5;
 
 /** The error for what is above a limit of the format. */
 export function tooLarge(what: string, bytes: number, limit: number): VarveError {
@@ -69,6 +73,9 @@ export abstract class LogTail {
   protected namesMade = 0;
   protected namesSynced = 0;
   protected readonly waker: Waker;
+  readonly spare: Spare;
+  /** Where the active segment is so full that the file of the next one is made. */
+  private spareFrom = Infinity;
 
   constructor(context: LogContext, pool: SegmentPool, recovered: Recovered, segmentBytes: number) {
     this.context = context;
@@ -81,6 +88,7 @@ export abstract class LogTail {
     this.segments = new SegmentSet(recovered.segments, pool, context.core);
     this.page = recovered.control.page;
     this.waker = new Waker(recovered.control.bell);
+    this.spare = new Spare(context);
     this.epoch = recovered.epoch;
     this.nextLsn = recovered.nextLsn;
     this.nextPosition = recovered.nextPosition;
@@ -127,6 +135,10 @@ export abstract class LogTail {
     this.requireOpen();
     if (this.view === undefined) this.activate();
     if (this.view === undefined || !this.hasRoom(need, records)) this.startSegment(need, records);
+    if (this.tail >= this.spareFrom) {
+      this.spareFrom = Infinity;
+      this.spare.prepare(this.segmentBytes, this.epoch);
+    }
   }
 
   /** Makes room, and the pages ready that the frames will be stored to. */
@@ -151,7 +163,7 @@ export abstract class LogTail {
   /** Makes the last segment the active one, if there is one with room. */
   private activate(): void {
     const { last } = this.segments;
-    if (last === undefined || last.header.capacity - last.dataEnd < FRAMES_OFFSET) return;
+    if (last === undefined || last.header.capacity - last.dataEnd < FRAMES_OFFSET || last.untrimmed) return;
     const view = last.thaw(this.pool);
     this.adopt(last, view, this.isDurable(last.lastLsn) ? last.dataEnd : 0);
   }
@@ -165,6 +177,8 @@ export abstract class LogTail {
     this.basePosition = segment.header.basePosition - FRAMES_OFFSET;
     this.tail = view.dataEnd;
     this.pages.begin(view.dataEnd);
+    this.spare.again();
+    this.spareFrom = segment.mapping!.length * SPARE_SHARE;
     this.softEnd = 0;
     this.page.segment = segment.baseLsn;
   }
@@ -176,24 +190,32 @@ export abstract class LogTail {
     const capacity = Math.max(this.segmentBytes, Math.ceil(least / FRAMES_OFFSET) * FRAMES_OFFSET);
     const lsn = this.lastLsn + 1;
     const position = this.position;
-    if (this.segments.last?.baseLsn === lsn) this.dropEmpty();
-    const next = this.createSegment(lsn, position, capacity);
+    const path = join(this.context.directory, segmentName(lsn));
+    const replaces = this.segments.last?.baseLsn === lsn;
+    // What can fail for want of room comes before anything is changed.
+    const file = this.spare.take(capacity) ?? this.createFile(replaces ? replacementPath(path) : path, capacity);
+    if (replaces) this.dropEmpty(file);
+    const next = this.createSegment(file, path, { baseLsn: lsn, basePosition: position, capacity });
     try {
       this.sealActive();
+      if (next.stored.path !== path) next.stored.rename(path);
     } catch (error) {
       // The old segment is in an unknown state, the new one is not in the log yet.
       this.poisonWith(error);
-      this.pool.unmount(next);
-      next.closeFile();
+      this.abandon(next);
       throw error;
     }
+    this.namesMade++;
+    const sealed = this.segments.last;
     this.segments.push(next);
     this.adopt(next, this.pool.view(next), 0);
+    // Where that fails, the next sync tries again.
+    sealed?.trimLater().catch(() => undefined);
     this.segmentSealed();
   }
 
   /** Takes out the last segment, which has no record and is too small: the next one gets its base LSN and its name. */
-  private dropEmpty(): void {
+  private dropEmpty(successor: StoredFile): void {
     this.nextLsn = this.lastLsn + 1;
     this.nextPosition = this.position;
     this.view = undefined;
@@ -201,39 +223,66 @@ export abstract class LogTail {
     const last = this.segments.last!;
     this.unsynced.delete(last);
     this.segments.drop(last);
-    // A reader that has the old file must not wait for records in it; from here on nobody can open it any more.
-    this.context.storage.remove(last.path);
+    try {
+      // A reader that has the old file must not wait for records in it; from here on nobody can open it any more.
+      this.context.storage.remove(last.path);
+    } catch (error) {
+      successor.close();
+      throw error;
+    }
     this.page.generation += 2;
   }
 
-  /** Makes the file of a segment, allocated and with its header; leaves nothing behind where that fails. */
-  private createSegment(baseLsn: number, basePosition: number, capacity: number): Segment {
-    const { core, storage, directory } = this.context;
-    const path = join(directory, segmentName(baseLsn));
-    storage.remove(path);
-    let file: StoredFile | undefined;
+  /** Makes an allocated file a segment, with its header; leaves nothing behind where that fails. */
+  private createSegment(
+    file: StoredFile, path: string,
+    place: { readonly baseLsn: number; readonly basePosition: number; readonly capacity: number },
+  ): Segment {
+    const { core, storage } = this.context;
+    let segment: Segment | undefined;
     try {
-      file = storage.create(path);
-      file.allocate(capacity);
       const salt = new Uint32Array(1);
       storage.random(new Uint8Array(salt.buffer));
       const header = {
-        identity: this.recovered.identity, baseLsn, basePosition, capacity, salt: salt[0]!, epoch: this.epoch,
-        createdAt: storage.now(),
+        identity: this.recovered.identity, ...place, salt: salt[0]!, epoch: this.epoch, createdAt: storage.now(),
       };
-      const segment = new Segment(this.context, path, header, undefined);
+      segment = new Segment(this.context, path, header, undefined);
       segment.attach(file);
       const view = this.pool.view(segment);
       writeHeader(core, view.base, header);
       view.setEnd(0, FRAMES_OFFSET, this.epoch);
       segment.noteEnd();
-      this.namesMade++;
       return segment;
     } catch (error) {
-      file?.close();
-      storage.remove(path);
+      if (segment !== undefined) this.pool.unmount(segment);
+      file.close();
+      storage.remove(file.path);
       throw error;
     }
+  }
+
+  /** Makes a file of so many bytes; one that was made ahead gives it its room where the disk has none left. */
+  private createFile(path: string, capacity: number): StoredFile {
+    const { storage } = this.context;
+    for (;;) {
+      storage.remove(path);
+      let file: StoredFile | undefined;
+      try {
+        file = storage.create(path);
+        file.allocate(capacity);
+        return file;
+      } catch (error) {
+        file?.close();
+        storage.remove(path);
+        if (!VarveError.is(error, 'ERR_VARVE_DISK_FULL') || !this.spare.drop()) throw error;
+      }
+    }
+  }
+
+  /** Takes back a segment that has not become part of the log. */
+  private abandon(segment: Segment): void {
+    this.pool.unmount(segment);
+    segment.closeFile();
   }
 
   /** Seals the last segment where it is not sealed: the active one, or one that recovery or a cut left as it is. */

@@ -41,7 +41,7 @@ export function extendToWatermark(known: Known): number {
   for (const [at, segment] of segments.list.entries()) {
     const end = Math.min(lsn, (segments.list[at + 1]?.baseLsn ?? Infinity) - 1);
     if (end <= segment.lastLsn) continue;
-    if (segment.baseLsn !== active) requireWithin(known, segment, end);
+    if (segment.baseLsn !== active) requireWithin(known, segment, segments.list[at + 1], end);
     extend(known, segment, end);
   }
   return Math.min(lsn, segments.last?.lastLsn ?? 0);
@@ -71,8 +71,8 @@ function loadNew({ context, segments, control }: Known): void {
 }
 
 /** Refuses to look for a record in a segment that is not the active one, unless its footer says that it is there. */
-function requireWithin({ context }: Known, segment: Segment, lsn: number): void {
-  const footer = readFooter(context, segment.stored, segment.header);
+function requireWithin({ context }: Known, segment: Segment, next: Segment | undefined, lsn: number): void {
+  const footer = readFooter(context, segment.stored, segment.header, next?.header);
   if (footer !== undefined && lsn < segment.baseLsn + footer.records) return;
   throw new VarveError('ERR_VARVE_TRUNCATED',
     `${segment.path} does not hold record ${lsn}, but no later segment was found that does; read again`,

@@ -178,6 +178,7 @@ export class LogWriter extends BatchAppender {
     this.requireOpen();
     if (lsn >= this.lastLsn) return;
     const kept = this.segments.find(lsn) ?? this.segments.first!;
+    this.spare.drop();
     // A disk without room for what stays is found out before anything is cut.
     const replacement = writeKept(this.context, this.pool, kept, lsn);
     try {
@@ -235,16 +236,8 @@ export class LogWriter extends BatchAppender {
 
   /** The LSN from which on records stay, where the oldest segments go until the rest is small and young enough. */
   retainedFrom(bytesMax: number, ageMax: number): number {
-    const { list } = this.segments;
     const oldest = this.context.storage.now() - ageMax;
-    const { position } = this;
-    let at = 0;
-    // Only a whole segment goes, and its footer says when its last record was there.
-    for (; at < list.length - 1; at++) {
-      const { header, footer } = list[at]!;
-      if (position - header.basePosition <= bytesMax && (footer?.sealedAt ?? Infinity) >= oldest) break;
-    }
-    return list[at]?.baseLsn ?? this.firstLsn;
+    return this.segments.retainedFrom(this.position - bytesMax, oldest) ?? this.firstLsn;
   }
 
   /** Drops every record; the numbering goes on. */
@@ -268,7 +261,7 @@ export class LogWriter extends BatchAppender {
     this.requireOpen();
     this.guard(() => {
       const target = this.capture();
-      for (const segment of target.sealed) segment.stored.syncNow();
+      for (const segment of target.sealed) segment.syncNow();
       target.active?.stored.syncNow();
       if (target.names > 0) this.context.storage.syncDirectoryNow(this.context.directory);
       this.markDurable(target);
@@ -311,13 +304,19 @@ export class LogWriter extends BatchAppender {
     CANARY: if (globalThis.varveCanary === 'sync') return;
     const { active } = target;
     if (target.sealed.length > 0 || target.names > 0) {
-      const syncs = target.sealed.map((segment) => segment.stored.sync());
+      const syncs = target.sealed.map((segment) => this.syncSealed(segment));
       if (active !== undefined) syncs.push(active.stored.sync());
       if (target.names > 0) syncs.push(this.context.storage.syncDirectory(this.context.directory));
       await Promise.all(syncs);
     } else if (active !== undefined) {
       await active.stored.sync();
     }
+  }
+
+  private async syncSealed(segment: Segment): Promise<void> {
+    if (segment.untrimmed) await segment.trimLater();
+    // Meanwhile it may have been dropped or cut, or all been synced and closed: then its file is no matter of ours.
+    if (this.unsynced.has(segment) && this.state !== 'closed') await segment.stored.sync();
   }
 
   private markDurable(target: SyncTarget): void {
@@ -339,6 +338,7 @@ export class LogWriter extends BatchAppender {
     this.state = 'poisoned';
     this.poison = cause;
     this.softEnd = 0;
+    this.spare.drop();
   }
 
   /** Runs what must not stop half-way: an error poisons the log. */
@@ -372,6 +372,7 @@ export class LogWriter extends BatchAppender {
       this.waker.close();
       this.softEnd = 0;
       this.view = undefined;
+      this.spare.drop();
       this.pool.unmountAll();
       for (const segment of this.segments.list) segment.closeFile();
       this.recovered.control.close();
@@ -381,6 +382,7 @@ export class LogWriter extends BatchAppender {
 
   private closeCleanly(): void {
     this.sealActive();
+    for (const segment of this.segments.list) segment.trimNow();
     const named = this.namesMade === this.namesSynced;
     if (!named || this.unsynced.size > 0 || this.durable.lsn !== this.lastLsn) this.syncNow();
     const { storage } = this.context;
@@ -394,6 +396,7 @@ export class LogWriter extends BatchAppender {
   async close(): Promise<void> {
     while (this.dropping !== undefined) await this.dropping.catch(() => undefined);
     await this.syncer.idle();
+    await this.spare.end();
     this.closeNow();
   }
 }

@@ -16,7 +16,7 @@ export const OPERATIONS = [
 export type Operation = (typeof OPERATIONS)[number];
 
 /** Counted, but these never fail. */
-export type QuietOperation = 'populate' | 'advise' | 'discard' | 'unmap' | 'close' | 'release' | 'wake' | 'wait';
+export type QuietOperation = 'freeBytes' | 'populate' | 'advise' | 'discard' | 'unmap' | 'close' | 'release' | 'wake' | 'wait';
 
 /** How an operation can fail: with an errno, or by taking the machine or the process down just before it. */
 export type Fault = 'EIO' | 'ENOSPC' | 'EDQUOT' | 'EFBIG' | 'EACCES' | 'EROFS' | 'EMFILE' | 'ENOMEM'

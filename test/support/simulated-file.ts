@@ -7,14 +7,14 @@
 import { type CoreMemory, RANGE_ALIGNMENT } from '../../host/core/memory.ts';
 import { STATIC_END } from '../../host/generated/abi.ts';
 import type { Mapping, MappingAccess, StoredFile } from '../../host/io/storage.ts';
-import { type Operation, misuse, systemError } from './simulated-faults.ts';
+import { type FaultPlan, type Operation, misuse, systemError } from './simulated-faults.ts';
 import { type Inode, PAGE_BYTES, pagesFor } from './simulated-inode.ts';
 import { MappedRange, PrivateView, show } from './simulated-mapping.ts';
 import type { SimulatedMedium } from './simulated-medium.ts';
 import type { SimulatedStorage } from './simulated-storage.ts';
 
 export class SimulatedFile implements StoredFile {
-  readonly path: string;
+  path: string;
   readonly inode: Inode;
   private readonly process: SimulatedStorage;
   private readonly access: 'read' | 'write';
@@ -48,6 +48,11 @@ export class SimulatedFile implements StoredFile {
     this.mustBeOpen('posix_fallocate');
     const plan = this.disk.enter(this.process, 'allocate', this.path);
     this.prepare('posix_fallocate', true);
+    this.take(length, plan);
+  }
+
+  /** Takes the blocks of an allocation that was begun, or fails as it was planned to. */
+  take(length: number, plan: FaultPlan | undefined): void {
     const { inode } = this;
     if (plan !== undefined) {
       // Blocks within the file stay; the file is as long as before.
@@ -64,6 +69,23 @@ export class SimulatedFile implements StoredFile {
   truncate(length: number): void {
     this.begin('truncate', 'ftruncate', true);
     this.resize(length);
+  }
+
+  async truncateLater(length: number): Promise<void> {
+    this.mustBeOpen('ftruncate');
+    const plan = this.disk.enter(this.process, 'truncate', this.path);
+    this.prepare('ftruncate', true);
+    await this.disk.queue.submit(this.process, () => {
+      if (plan !== undefined) throw systemError('ftruncate', plan.error, this.path);
+      this.disk.pull(this.inode);
+      this.resize(length);
+    });
+  }
+
+  rename(path: string): void {
+    this.mustBeOpen('rename');
+    this.process.rename(this.path, path);
+    this.path = path;
   }
 
   read(target: Uint8Array, position: number): number {

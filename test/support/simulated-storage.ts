@@ -55,6 +55,11 @@ export class SimulatedStorage implements Storage {
     return made;
   }
 
+  freeBytes(_directory: string): number {
+    this.disk.pass(this, 'freeBytes');
+    return this.disk.freeBytes();
+  }
+
   list(directory: string): string[] | undefined {
     this.begin('list', directory);
     const entry = this.disk.names.find(directory);
@@ -77,6 +82,29 @@ export class SimulatedStorage implements Storage {
     const { directory, name } = this.parent('open', path);
     if (directory.entries.has(name)) throw systemError('open', 'EEXIST', path);
     return this.handle(this.make(directory, name, path), path, 'write');
+  }
+
+  async createLater(path: string, length: number): Promise<StoredFile> {
+    const { queue } = this.disk;
+    const plan = this.disk.enter(this, 'create', path);
+    let file: SimulatedFile | undefined;
+    await queue.submit(this, () => {
+      if (plan !== undefined) throw systemError('open', plan.error, path);
+      const { directory, name } = this.parent('open', path);
+      if (directory.entries.has(name)) throw systemError('open', 'EEXIST', path);
+      file = this.handle(this.make(directory, name, path), path, 'write');
+    });
+    const allocation = this.disk.enter(this, 'allocate', path);
+    try {
+      await queue.submit(this, () => { file!.take(length, allocation); });
+      return file!;
+    } catch (error) {
+      if (this.ended === undefined) {
+        file!.close();
+        await this.removeLater(path);
+      }
+      throw error;
+    }
   }
 
   exists(path: string): boolean {

@@ -5,12 +5,14 @@ import { realStorage } from '../../host/io/real-storage.ts';
 import type { Storage } from '../../host/io/storage.ts';
 import { openWriter } from '../../host/log/open.ts';
 import type { SegmentPool } from '../../host/log/pool.ts';
+import type { RecoveryReport } from '../../host/log/report.ts';
 import type { LogWriter } from '../../host/log/writer.ts';
 import type { LogFixture } from './log-fixture.ts';
 
 export interface OpenedWriter {
   readonly writer: LogWriter;
   readonly pool: SegmentPool;
+  readonly report: RecoveryReport;
 }
 
 /** Opens the writer of a log; whoever asks for it closes it. */
