@@ -4,8 +4,13 @@
  * length as it was.
  *
  * A descriptor whose number were used again would sync another file, so `close` waits for the syncs that are under way.
+ *
+ * Linux tells of a failed write-back once per open file. Syncs off the event loop have an open file of their own, so that
+ * a failure that one of them was told of, but not yet its caller, fails a blocking sync too.
  */
-import { closeSync, fdatasync, fdatasyncSync, fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
+import {
+  closeSync, fdatasync, fdatasyncSync, fstatSync, ftruncateSync, openSync, readSync, writeSync,
+} from 'node:fs';
 import { constants } from 'node:os';
 import type { CoreMemory } from '../core/memory.ts';
 import { attempt, CANNOT, errnoName, misuse, refused, translated } from './errors.ts';
@@ -28,6 +33,8 @@ export class RealFile implements StoredFile {
   private readonly descriptor: number;
   private open = true;
   private syncing = 0;
+  /** What syncs off the event loop use; none where the file cannot be opened once more. */
+  private second: number | undefined;
   private watched: FileWatch | undefined;
 
   constructor(path: string, descriptor: number) {
@@ -108,7 +115,14 @@ export class RealFile implements StoredFile {
 
   sync(): Promise<void> {
     return new Promise((resolve, reject) => {
-      fdatasync(this.fd(), (error) => {
+      const fd = this.fd();
+      this.second ??= openAgain(this.path, fd);
+      if (this.second === undefined) {
+        this.syncNow();
+        resolve();
+        return;
+      }
+      fdatasync(this.second, (error) => {
         if (--this.syncing === 0 && !this.open) this.release();
         if (error === null) resolve();
         else reject(translated(error, this.path));
@@ -163,10 +177,29 @@ export class RealFile implements StoredFile {
 
   /** The descriptor is gone whatever close says, and what matters was reported by `sync`. */
   private release(): void {
-    try {
-      closeSync(this.descriptor);
-    } catch {
-      return;
+    for (const descriptor of [this.descriptor, this.second]) {
+      try {
+        if (descriptor !== undefined) closeSync(descriptor);
+      } catch {
+        continue;
+      }
     }
   }
+}
+
+/** Opens the file of a descriptor once more, whatever its name is by now; `undefined` where that cannot be done. */
+function openAgain(path: string, descriptor: number): number | undefined {
+  const { dev, ino } = fstatSync(descriptor);
+  for (const name of [`/proc/self/fd/${descriptor}`, path]) {
+    let again: number | undefined;
+    try {
+      again = openSync(name, 'r');
+      const found = fstatSync(again);
+      if (found.dev === dev && found.ino === ino) return again;
+    } catch {
+      // There is no such directory, the file has another name, or no descriptor is left.
+    }
+    if (again !== undefined) closeSync(again);
+  }
+  return undefined;
 }

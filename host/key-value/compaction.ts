@@ -87,14 +87,22 @@ export class Compactor {
     if (dead < policy.minBytes || dead < bytes * policy.minDeadRatio) return;
     this.isScheduled = true;
     const work = { minDeadRatio: policy.minDeadRatio, budgetMs: BUDGET_MS, signal: undefined, onProgress: undefined };
-    // What stops it is told to whoever compacts by hand: no record is lost by not compacting.
-    this.run(this.source.writer!, work).catch(() => undefined).finally(() => { this.isScheduled = false; });
+    this.runUnasked(work).finally(() => { this.isScheduled = false; });
   }
 
   /** Drops in the background what holds nothing that is alive. */
   dropDead(): void {
     const work = { minDeadRatio: 1, budgetMs: BUDGET_MS, signal: undefined, onProgress: undefined };
-    this.run(this.source.writer!, work).catch(() => undefined);
+    void this.runUnasked(work);
+  }
+
+  /**
+   * Compacts what nobody has asked for. What stops it is told to whoever compacts by hand: no record is lost by not
+   * compacting. But where it was a sync that failed, what was written before is not durable either.
+   */
+  private runUnasked(work: CheckedCompact): Promise<unknown> {
+    const writer = this.source.writer!;
+    return this.run(writer, work).catch(() => { writer.leaveUntold(); });
   }
 
   /** Resolves when nothing runs any more; what runs ends as soon as it notices that the store is closed. */

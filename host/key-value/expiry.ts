@@ -66,7 +66,7 @@ export class ExpiryHeap {
   }
 
   /**
-   * Removes what is due at `now`, the earliest first, and tells of each.
+   * Removes what is due at `now`, the earliest first, and tells of each before; what `due` throws leaves that one.
    *
    * @param most entries that are removed at most, so that no call takes long; what is left is due still
    * @returns how many were removed
@@ -74,8 +74,9 @@ export class ExpiryHeap {
   popDue(now: number, due: (location: number, expiresAt: number) => void, most = Infinity): number {
     let removed = 0;
     while (removed < most && this.count > 0 && this.times[0]! <= now) {
-      const expiresAt = this.times[0]!;
-      due(this.pop(), expiresAt);
+      due(this.locations[0]!, this.times[0]!);
+      // Not before: what it could not be done with is due still.
+      this.pop();
       removed++;
     }
     return removed;

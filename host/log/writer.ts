@@ -344,9 +344,18 @@ export class LogWriter extends BatchAppender {
     }
   }
 
-  /** Refuses a write to a poisoned log. */
+  /** What has failed in the background was told to nobody: where it has poisoned the log, closing is to tell. */
+  leaveUntold(): void {
+    this.untold = this.state === 'poisoned';
+  }
+
+  /** Refuses a write to a poisoned or closed log. */
   requireOpen(): void {
-    if (this.state !== 'poisoned') return;
+    if (this.state === 'open') return;
+    if (this.state === 'closed') {
+      throw new VarveError('ERR_VARVE_CLOSED', `${this.context.directory} was closed meanwhile; open it again`,
+        { path: this.context.directory });
+    }
     this.untold = false;
     const reason = this.poison instanceof Error ? this.poison.message : String(this.poison);
     throw new VarveError('ERR_VARVE_POISONED',

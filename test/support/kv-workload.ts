@@ -126,9 +126,6 @@ export class KeyValueWorkload extends KeyValueDriver {
       if (operation.name === 'reopen') this.forgetIterations();
       await this.run(operation);
       if (disk.queue.mode === 'manual' && random.chance(0.5)) disk.completeSyncs(random.between(1, 3));
-      // Until the log is told of a sync off the event loop that has failed, a blocking one passes over it: the kernel
-      // reports an error once. That is not simulated here.
-      for (let hop = 0; hop < 20; hop++) await Promise.resolve();
       if (random.chance(0.3)) await turns(1);
       this.noteFaults();
       this.mustLive();
