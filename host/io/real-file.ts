@@ -5,8 +5,8 @@
  *
  * A descriptor whose number were used again would sync another file, so `close` waits for the syncs that are under way.
  *
- * Linux tells of a failed write-back once per open file. Syncs off the event loop have an open file of their own, so that
- * a failure that one of them was told of, but not yet its caller, fails a blocking sync too.
+ * Linux tells of a failed write-back once per open file. Syncs off the event loop have an open file of their own, so
+ * that a failure that one of them was told of, but not yet its caller, fails a blocking sync too.
  */
 import {
   closeSync, fdatasync, fdatasyncSync, fstatSync, ftruncateSync, openSync, readSync, writeSync,

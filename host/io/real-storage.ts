@@ -1,7 +1,7 @@
 /**
  * `Storage` on the real operating system: names and directories here, files in real-file.ts, mappings in mapping.ts,
- * views in views.ts, the lock in lock.ts, waking in wake.ts, system calls in posix.ts. It holds no state but of syncs that
- * are under way, so that one object serves everybody; it must never return an error that is not a `VarveError`.
+ * views in views.ts, the lock in lock.ts, waking in wake.ts, system calls in posix.ts. It holds no state but of syncs
+ * that are under way, so that one object serves everybody; it must never return an error that is not a `VarveError`.
  *
  * The platform is checked at the first use, not at import: a program may import varve anywhere.
  */

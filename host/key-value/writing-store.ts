@@ -37,7 +37,15 @@ export abstract class WritingStore<K extends Key, V> extends MovingStore<K, V> {
       source: this.source, table: this.table, hints: this.hints, ready: () => { this.ready(); },
       policy: options.autoCompact,
     });
-    if (this.source.writer !== undefined) this.hints.tidy(this.recovery.ignored);
+    try {
+      if (this.source.writer !== undefined) this.hints.tidy(this.recovery.ignored);
+    } catch (error) {
+      // A store that could not be opened must not keep the lock.
+      this.endReading();
+      this.source.closeNow();
+      this.table.release();
+      throw error;
+    }
   }
 
   protected get writable(): LogWriter {
