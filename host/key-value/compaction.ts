@@ -14,6 +14,7 @@ import {
 import type { Segment } from '../log/segment.ts';
 import { corruptFrame, lsnAt } from '../log/segments.ts';
 import type { LogWriter } from '../log/writer.ts';
+import { placeBehind } from './damaged-frames.ts';
 import { locationOf } from './expiry.ts';
 import type { HintKeeper } from './hints.ts';
 import type { CheckedCompact } from './options.ts';
@@ -271,8 +272,7 @@ export class Compactor {
     // A dead frame whose size is damaged leads elsewhere.
     const place = view.locate(at.ordinal);
     if (place > 0 && place !== at.offset) return { offset: place, ordinal: at.ordinal };
-    const next = at.ordinal + 1 < view.records ? view.locate(at.ordinal + 1) : end;
-    return { offset: next > at.offset ? next : end, ordinal: at.ordinal + 1 };
+    return placeBehind(this.source.context.core, segment, at, end);
   }
 
   /** The error for a live record that was not copied: nothing could tell that it is its key's, so it is damaged. */

@@ -5,7 +5,7 @@
 import type { StoreIdentity } from '../core/control-page.ts';
 import type { LogState } from '../core/keydir-file.ts';
 import { VarveError } from '../errors/varve-error.ts';
-import { FRAMES_OFFSET, STORE_KIND_KEY_VALUE } from '../generated/abi.ts';
+import { FRAMES_OFFSET, STORE_KIND_KEY_VALUE, Status } from '../generated/abi.ts';
 import { Follower } from '../log/follower.ts';
 import { openReader, openWriter } from '../log/open.ts';
 import type { SegmentPool } from '../log/pool.ts';
@@ -13,7 +13,7 @@ import type { LogReader } from '../log/reader.ts';
 import type { RecoveryReport } from '../log/report.ts';
 import { Scanner } from '../log/scanner.ts';
 import type { LogContext, Segment } from '../log/segment.ts';
-import type { SegmentSet } from '../log/segments.ts';
+import { corruptFrame, type SegmentSet } from '../log/segments.ts';
 import type { LogWriter } from '../log/writer.ts';
 import { KeyTable } from './table.ts';
 
@@ -87,8 +87,11 @@ export class LogSource {
       const first = Math.max(from, segment.baseLsn) - segment.baseLsn;
       const last = Math.min(to, segment.baseLsn + view.records - 1) - segment.baseLsn;
       if (first > last) continue;
+      // An index that was made anew knows no place of damaged records, but where the first one stands is known.
+      const offset = first === 0 ? FRAMES_OFFSET : view.locate(first);
       const end = last + 1 < view.records ? view.locate(last + 1) : view.dataEnd;
-      yield { segment, offset: view.locate(first), end, ordinal: first };
+      if (offset < 0 || end < 0) throw corruptFrame(segment, 0, segment.baseLsn + first, Status.BadIndex);
+      yield { segment, offset, end, ordinal: first };
     }
   }
 
