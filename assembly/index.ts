@@ -7,7 +7,7 @@ import { crcInit } from './crc/crc32c';
 
 export { crc32c } from './crc/crc32c';
 export { keydirApply, keydirApplyDamaged, keydirApplyHints, keydirExpire, keydirHints, keydirPurge } from './keydir/apply';
-export { keydirGet } from './keydir/find';
+export { keydirGet, keydirHolds } from './keydir/find';
 export { keydirReset } from './keydir/table';
 export { keydirCopy, keydirMoved, keydirWalk } from './keydir/walk';
 export { endOfBytes } from './mem/bytes';

@@ -21,6 +21,7 @@ export interface CoreExports {
   keydirApplyHints(dir: number, segment: number, at: number, count: number): number;
   keydirHints(dir: number, segment: number, offset: number, end: number): number;
   keydirApplyDamaged(dir: number, segment: number, offset: number, stride: number): number;
+  keydirHolds(dir: number, segment: number, offset: number): number;
   keydirExpire(dir: number, segment: number, offset: number, expiresAt: number): number;
   keydirPurge(dir: number): number;
   keydirWalk(

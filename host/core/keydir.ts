@@ -182,6 +182,11 @@ export class Keydir {
     return this.exports.keydirHints(this.at, segment, offset, end);
   }
 
+  /** Whether an entry points at a record; 1, 0 or `Unmapped`. Leaves results of other calls alone. */
+  holds({ segment, offset }: Place): number {
+    return this.exports.keydirHolds(this.at, segment, offset);
+  }
+
   /** Removes the entry that points at a record, if that expires at this time; 1, 0 or `Unmapped`. */
   expire({ segment, offset }: Place, expiresAt: number): number {
     return this.exports.keydirExpire(this.at, segment, offset, expiresAt);

@@ -218,6 +218,7 @@ export class Compactor {
       const target = work.writer.activeSegment!;
       this.noteMoves(number, table.numberOf(target), work.writer.lastOffset, listed);
       dir.moved(number, table.numberOf(target), work.writer.lastOffset, listed);
+      table.sweepExpiry(listed);
       work.copiedRecords += listed;
       work.copiedBytes += bytes;
     }

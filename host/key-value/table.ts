@@ -28,6 +28,8 @@ const LEAST_TABLE_BYTES = 4 * RANGE_ALIGNMENT;
 const GROWTH = 2;
 /** Segments that are mapped for one call at a time: keys of one hash are two, and now and then three. */
 const HELD_MAX = 4;
+/** Entries of what expires that are looked at for each new one. */
+const SWEPT = 2;
 
 /** What is known of a snapshot under way. */
 export interface SnapshotState {
@@ -219,6 +221,7 @@ export class KeyTable {
     const { dir } = this;
     if (status === Status.Expires) {
       this.expiry.push(dir.expiresAt, locationOf(number, dir.offset - dir.stride));
+      this.sweepExpiry(1);
     } else if (status === Status.Full) {
       const { slots } = dir;
       // Where there was room, it is keys of one hash that are too many.
@@ -329,6 +332,17 @@ export class KeyTable {
     this.clear();
     this.numbers.clear();
   }
+
+  /** Removes stale ones of what expires: enough that so many new ones do not make them more and more. */
+  sweepExpiry(added: number): void {
+    this.expiry.sweep(this.isStale, added * SWEPT);
+  }
+
+  /** Where the segment is not mapped, that is not worth mapping it. */
+  private readonly isStale = (location: number): boolean => {
+    const place = { segment: segmentOf(location), offset: offsetOf(location) };
+    return this.segmentOf(place.segment) === undefined || this.dir.holds(place) === 0;
+  };
 
   /** Removes what has expired by `now`. */
   expire(now: number): void {
