@@ -94,6 +94,25 @@ export class ExpiryHeap {
       if (isStale(this.locations[this.cursor]!)) this.remove(this.cursor);
       else this.cursor++;
     }
+    this.giveBack();
+  }
+
+  /** Removes all entries that are stale, in time linear in the size. */
+  removeAll(isStale: (location: number) => boolean): void {
+    const { times, locations, count } = this;
+    let kept = 0;
+    for (let at = 0; at < count; at++) {
+      if (isStale(locations[at]!)) continue;
+      times[kept] = times[at]!;
+      locations[kept++] = locations[at]!;
+    }
+    if (kept === count) return;
+    this.count = kept;
+    this.order();
+    this.giveBack();
+  }
+
+  private giveBack(): void {
     if (this.count * SHRINK < this.times.length && this.times.length > FIRST_CAPACITY) this.resize(this.count * 2);
   }
 

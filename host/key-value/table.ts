@@ -141,6 +141,8 @@ export class KeyTable {
    */
   dropMissing(): void {
     if (this.numbers.dropMissing()) this.dir.purge();
+    // Their numbers are given anew.
+    this.expiry.removeAll((location) => this.numbers.isFree(segmentOf(location)));
   }
 
   /** Takes in what was just committed: frames of [offset, end) of a mapped segment. */
@@ -338,11 +340,9 @@ export class KeyTable {
     this.expiry.sweep(this.isStale, added * SWEPT);
   }
 
-  /** Where the segment is not mapped, that is not worth mapping it. */
-  private readonly isStale = (location: number): boolean => {
-    const place = { segment: segmentOf(location), offset: offsetOf(location) };
-    return this.segmentOf(place.segment) === undefined || this.dir.holds(place) === 0;
-  };
+  /** Where the segment is not mapped, that is not worth mapping it: what is stale goes with the segment. */
+  private readonly isStale = (location: number): boolean => (this.numbers.isFree(segmentOf(location))
+    || this.dir.holds({ segment: segmentOf(location), offset: offsetOf(location) }) === 0);
 
   /** Removes what has expired by `now`. */
   expire(now: number): void {

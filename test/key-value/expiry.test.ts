@@ -78,8 +78,9 @@ describe('the heap', () => {
         } else if (chance < 0.9) {
           const divisor = random.between(1, 4);
           const looked: number[] = [];
-          const most = random.between(0, 2 * heap.size);
-          heap.sweep((one) => looked.push(one) > 0 && one % divisor !== 0, most);
+          const isStale = (one: number): boolean => looked.push(one) > 0 && one % divisor !== 0;
+          if (random.chance(0.5)) heap.sweep(isStale, random.between(0, 2 * heap.size));
+          else heap.removeAll(isStale);
           const gone = new Set(looked.filter((one) => one % divisor !== 0));
           model = model.filter(([, one]) => !gone.has(one));
         } else if (chance < 0.95) {
