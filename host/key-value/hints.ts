@@ -80,6 +80,8 @@ export class HintKeeper {
     for (let segment = this.waiting.shift(); segment !== undefined && !this.isClosed; segment = this.waiting.shift()) {
       const source = this.sourceOf(segment);
       if (source === undefined || !await this.isIntact(segment, source)) continue;
+      // Nothing may be begun in a store that was closed while that was awaited, or for a segment that is gone.
+      if (this.isClosed || this.hinted.get(source.baseLsn) !== source.sealedAt) continue;
       const writer = new HintWriter(this.context, this.table.dir, source);
       this.under = { segment, writer };
       // Without its hint, a segment is read at the next opening after a crash.

@@ -239,7 +239,7 @@ describe.concurrent('a store as a whole', () => {
     expect(await varve(['kv', 'export', directory])).toMatchObject({ code: 3 });
   });
 
-  it('is repaired by varve kv repair and by varve repair, which say which keys that costs', async () => {
+  it('is repaired by varve kv repair and by varve repair, which say which keys that costs', { timeout: 120_000 }, async () => {
     for (const command of [['kv', 'repair'], ['repair']]) {
       const directory = await makeStore([['a', 'old'], ['b', 'beside'], ['a', 'the newest'], ['c', 'last']]);
       damage(segmentsOf(directory)[0]!, 'the newest');
