@@ -7,9 +7,9 @@ import { crcInit } from './crc/crc32c';
 
 export { crc32c } from './crc/crc32c';
 export { keydirApply, keydirApplyDamaged, keydirApplyHints, keydirExpire, keydirHints, keydirPurge } from './keydir/apply';
-export { keydirGet } from './keydir/find';
+export { keydirGet, keydirHolds } from './keydir/find';
 export { keydirOrder } from './keydir/order';
-export { keydirHolds, keydirReserve, keydirReset } from './keydir/table';
+export { keydirHasHash, keydirReserve, keydirReset } from './keydir/table';
 export { keydirCopy, keydirMoved, keydirWalk } from './keydir/walk';
 export { endOfBytes } from './mem/bytes';
 export { append, appendBatch, commit, publishBatch, sealBatch } from './record/append';

@@ -34,6 +34,7 @@ export type { KeyValueRecovery } from './key-value/load.ts';
 export type { KeyValueWatcher } from './key-value/watch.ts';
 export type { CompactionReport } from './key-value/compaction.ts';
 export type { CompactToReport } from './key-value/compact-to.ts';
+export type { KeyValueRepairReport } from './key-value/repair.ts';
 export type { KeydirFault, KeyValueCheck, KeyValueDamage } from './key-value/check.ts';
 export {
   exportDwal, exportJsonl, importDwal, importJsonl, type ImportTarget, type PairSource,

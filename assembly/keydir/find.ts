@@ -128,6 +128,23 @@ export function slotOf(dir: Keydir, hash: u32, segment: u32, place: u32): i32 {
   return -1;
 }
 
+/**
+ * Whether an entry points at the record at `offset` of a segment; the number of a segment is given anew, so there may
+ * be another record by now, the midst of one, or nothing. A record whose key is damaged cannot be found.
+ *
+ * @returns 1, 0, or `Unmapped`
+ */
+export function keydirHolds(dir: Keydir, number: u32, offset: u32): i32 {
+  const viewAt = segmentAt(dir, number).view;
+  if (viewAt == 0) return Status.Unmapped;
+  const view = changetype<SegmentView>(viewAt);
+  if (offset > view.dataEnd || view.dataEnd - offset < FRAME_HEADER_BYTES) return 0;
+  const at = <usize>view.base + offset;
+  const info = changetype<Frame>(at).info;
+  if ((info & INFO_KEY_MASK) > view.dataEnd - offset - FRAME_HEADER_BYTES) return 0;
+  return slotOf(dir, hashOfFrame(dir, at, info), number, offset >> 3) < 0 ? 0 : 1;
+}
+
 /** Leaves what a frame says of its value in the scratch area. */
 @inline
 export function describe(view: SegmentView, at: usize): void {

@@ -114,7 +114,7 @@ export function keydirReserve(dir: Keydir, keys: u32): Status {
 }
 
 /** Whether there is an entry of this hash. */
-export function keydirHolds(dir: Keydir, hash: u32): bool {
+export function keydirHasHash(dir: Keydir, hash: u32): bool {
   const room = dir.room;
   for (let slot = homeOf(dir, hash); slot < room; slot++) {
     const entry = entryAt(dir, slot);

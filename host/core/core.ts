@@ -17,13 +17,14 @@ export interface CoreExports {
   endOfBytes(from: number, to: number): number;
   keydirReset(dir: number): void;
   keydirReserve(dir: number, keys: number): number;
-  keydirHolds(dir: number, hash: number): number;
+  keydirHasHash(dir: number, hash: number): number;
   keydirOrder(from: number, count: number, to: number): number;
   keydirGet(dir: number, keyBytes: number, check: number): number;
   keydirApply(dir: number, segment: number, offset: number, end: number, ordinal: number, check: number): number;
   keydirApplyHints(dir: number, segment: number, at: number, count: number): number;
   keydirHints(dir: number, segment: number, offset: number, end: number): number;
   keydirApplyDamaged(dir: number, segment: number, offset: number, stride: number): number;
+  keydirHolds(dir: number, segment: number, offset: number): number;
   keydirExpire(dir: number, segment: number, offset: number, expiresAt: number): number;
   keydirPurge(dir: number): number;
   keydirWalk(

@@ -197,13 +197,18 @@ export class Keydir {
     const end = (at + count * KEYDIR_HINT_BYTES) / U32;
     for (let word = (at + HintEntry.hash) / U32; word < end; word += KEYDIR_HINT_BYTES / U32) hashes.add(words[word]!);
     let found = 0;
-    for (const hash of hashes) if (this.exports.keydirHolds(this.at, hash) === 0) found++;
+    for (const hash of hashes) if (this.exports.keydirHasHash(this.at, hash) === 0) found++;
     return found;
   }
 
   /** Lists frames as hint entries at `VALUES_OFFSET`; returns how many. */
   hints(segment: number, offset: number, end: number): number {
     return this.exports.keydirHints(this.at, segment, offset, end);
+  }
+
+  /** Whether an entry points at a record; 1, 0 or `Unmapped`. Leaves results of other calls alone. */
+  holds({ segment, offset }: Place): number {
+    return this.exports.keydirHolds(this.at, segment, offset);
   }
 
   /** Removes the entry that points at a record, if that expires at this time; 1, 0 or `Unmapped`. */

@@ -1,12 +1,15 @@
 /**
  * A file that appears whole or not at all: it is written beside its name, synced, and renamed at the end. Whatever
- * fails before removes what was written; only the death of the process leaves a file `.<name>.<pid>.<random>.tmp`.
+ * fails before removes what was written; only the death of the process leaves a file `.<name>.<pid>.<random>.tmp`,
+ * which the next one of that name removes.
  */
 import { randomBytes } from 'node:crypto';
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { attempt, translated } from '../io/errors.ts';
+import { removeLeftovers } from '../io/leftovers.ts';
+import { realStorage } from '../io/real-storage.ts';
 
 export class AtomicFile {
   /** The path that it is going to have; a file there is replaced. */
@@ -23,6 +26,7 @@ export class AtomicFile {
   /** Errors: ERR_VARVE_NOT_FOUND where there is no such directory, ERR_VARVE_DISK_FULL, ERR_VARVE_IO */
   static async create(path: string): Promise<AtomicFile> {
     const file = new AtomicFile(path);
+    removeLeftovers(realStorage(), file.path);
     file.handle = await attempted(file.temporary, open(file.temporary, 'wx'));
     return file;
   }

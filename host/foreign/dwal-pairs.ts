@@ -8,7 +8,8 @@ import type { DwalReader, DwalSource } from './dwal-reader.ts';
 import { DwalWriter, type DwalTarget, type DwalWriterOptions } from './dwal-writer.ts';
 import type { DwalRecord } from './dwal.ts';
 import { OperationRun, type OperationTarget } from './operations.ts';
-import { pause, RUN_BYTES_MAX, VALUE_BYTES_MAX, type Pairs, type TransferOptions } from './pairs.ts';
+import { VALUE_BYTES_MAX } from '../limits.ts';
+import { pause, RUN_BYTES_MAX, type Pairs, type TransferOptions } from './pairs.ts';
 
 /**
  * Does what the records of a DWAL directory say, in their order: puts and deletes, in batches of at most 1 MiB. The

@@ -8,6 +8,8 @@ import {
 import { basename, dirname, join, resolve } from 'node:path';
 import { VarveError } from '../errors/varve-error.ts';
 import { attempt, translated } from '../io/errors.ts';
+import { removeLeftovers } from '../io/leftovers.ts';
+import { realStorage } from '../io/real-storage.ts';
 import { syncDirectory } from './atomic-file.ts';
 import {
   DWAL_SEGMENT_ID_MAX, dwalFrameBytes, dwalSegmentName, encodeDwal, isDwalKind, type DwalRecord,
@@ -66,6 +68,7 @@ export class DwalWriter implements DwalTarget {
         `${this.directory} is not empty; choose a directory that does not exist yet`, { path: this.directory });
     }
     this.temporary = join(dirname(this.directory), `.${basename(this.directory)}.${process.pid}.tmp`);
+    removeLeftovers(realStorage(), this.directory);
     attempt(this.temporary, () => mkdirSync(this.temporary));
     try {
       this.startSegment();

@@ -4,7 +4,8 @@
  * jsonl-reader.ts.
  */
 import { KEY_BYTES_MAX } from '../generated/abi.ts';
-import { VALUE_BYTES_MAX, type Pair } from './pairs.ts';
+import { VALUE_BYTES_MAX } from '../limits.ts';
+import type { Pair } from './pairs.ts';
 
 /** What can be wrong with a line. */
 export type JsonlFault =

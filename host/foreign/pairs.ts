@@ -3,16 +3,12 @@
  * The store is known here only by what it can do.
  */
 import { setImmediate } from 'node:timers/promises';
-import { PAYLOAD_BYTES_MAX } from '../generated/abi.ts';
 
 /** A key with its value, as bytes. */
 export type Pair = readonly [key: Uint8Array, value: Uint8Array];
 
 /** Pairs from a store or a file; they need not stay valid beyond the next one. */
 export type Pairs = Iterable<Pair> | AsyncIterable<Pair>;
-
-/** Most bytes of a value: 16 are kept for what compaction writes before it. */
-export const VALUE_BYTES_MAX = PAYLOAD_BYTES_MAX - 16;
 
 /** Bytes of keys and values that are moved at a time, unless a single one is larger. */
 export const RUN_BYTES_MAX = 1 << 20;

@@ -4,9 +4,12 @@
  * length as it was.
  *
  * A descriptor whose number were used again would sync another file, so `close` waits for what is under way.
+ *
+ * Linux tells of a failed write-back once per open file. Syncs off the event loop have an open file of their own, so
+ * that a failure that one of them was told of, but not yet its caller, fails a blocking sync too.
  */
 import {
-  closeSync, fdatasync, fdatasyncSync, fstatSync, ftruncate, ftruncateSync, readSync, renameSync, writeSync,
+  closeSync, fdatasync, fdatasyncSync, fstatSync, ftruncate, ftruncateSync, openSync, readSync, renameSync, writeSync,
   type NoParamCallback,
 } from 'node:fs';
 import { constants } from 'node:os';
@@ -34,6 +37,8 @@ export class RealFile implements StoredFile {
   private open = true;
   /** Calls that run off the event loop. */
   private underWay = 0;
+  /** What syncs off the event loop use; none where the file cannot be opened once more. */
+  private second: number | undefined;
   private watched: FileWatch | undefined;
 
   constructor(path: string, descriptor: number) {
@@ -151,8 +156,11 @@ export class RealFile implements StoredFile {
     });
   }
 
-  sync(): Promise<void> {
-    return this.later((done) => { fdatasync(this.fd(), done); });
+  async sync(): Promise<void> {
+    const fd = this.fd();
+    const second = this.second ??= openAgain(this.path, fd);
+    if (second === undefined) this.syncNow();
+    else await this.later((done) => { fdatasync(second, done); });
   }
 
   private later(call: (done: NoParamCallback) => void): Promise<void> {
@@ -217,10 +225,29 @@ export class RealFile implements StoredFile {
 
   /** The descriptor is gone whatever close says, and what matters was reported by `sync`. */
   private release(): void {
-    try {
-      closeSync(this.descriptor);
-    } catch {
-      return;
+    for (const descriptor of [this.descriptor, this.second]) {
+      try {
+        if (descriptor !== undefined) closeSync(descriptor);
+      } catch {
+        continue;
+      }
     }
   }
+}
+
+/** Opens the file of a descriptor once more, whatever its name is by now; `undefined` where that cannot be done. */
+function openAgain(path: string, descriptor: number): number | undefined {
+  const { dev, ino } = fstatSync(descriptor);
+  for (const name of [`/proc/self/fd/${descriptor}`, path]) {
+    let again: number | undefined;
+    try {
+      again = openSync(name, 'r');
+      const found = fstatSync(again);
+      if (found.dev === dev && found.ino === ino) return again;
+    } catch {
+      // There is no such directory, the file has another name, or no descriptor is left.
+    }
+    if (again !== undefined) closeSync(again);
+  }
+  return undefined;
 }

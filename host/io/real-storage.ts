@@ -1,7 +1,7 @@
 /**
  * `Storage` on the real operating system: names and directories here, files in real-file.ts, mappings in mapping.ts,
- * views in views.ts, the lock in lock.ts, waking in wake.ts, system calls in posix.ts. It holds no state, so that one
- * object serves everybody; it must never return an error that is not a `VarveError`.
+ * views in views.ts, the lock in lock.ts, waking in wake.ts, system calls in posix.ts. It holds no state but of syncs
+ * that are under way, so that one object serves everybody; it must never return an error that is not a `VarveError`.
  *
  * The platform is checked at the first use, not at import: a program may import varve anywhere.
  */
@@ -33,8 +33,20 @@ export function realStorage(): Storage {
   return shared ??= new RealStorage();
 }
 
+/**
+ * A directory that was opened before a sync of it was started off the event loop. Linux tells each open file once of a
+ * failed write-back, and those that are opened afterwards only where nobody was told yet: a blocking sync that comes in
+ * between asks this one.
+ */
+interface Witness {
+  readonly fd: number;
+  /** Under way. */
+  syncs: number;
+}
+
 class RealStorage implements Storage {
   readonly pid = process.pid;
+  private readonly witnesses = new Map<string, Witness>();
 
   alive(pid: number): boolean {
     try {
@@ -144,16 +156,39 @@ class RealStorage implements Storage {
   syncDirectory(directory: string): Promise<void> {
     return new Promise((resolve, reject) => {
       const fd = on(directory, () => openSync(directory, 'r'));
+      let witness: Witness;
+      try {
+        witness = this.witness(directory);
+      } catch (error) {
+        closeSync(fd);
+        throw error;
+      }
       fsync(fd, (error) => {
         closeSync(fd);
+        if (--witness.syncs === 0) {
+          this.witnesses.delete(directory);
+          closeSync(witness.fd);
+        }
         if (error === null) resolve();
         else reject(translated(error, directory));
       });
     });
   }
 
+  private witness(directory: string): Witness {
+    let witness = this.witnesses.get(directory);
+    if (witness === undefined) {
+      witness = { fd: on(directory, () => openSync(directory, 'r')), syncs: 0 };
+      this.witnesses.set(directory, witness);
+    }
+    witness.syncs++;
+    return witness;
+  }
+
   syncDirectoryNow(directory: string): void {
+    const witness = this.witnesses.get(directory);
     on(directory, () => {
+      if (witness !== undefined) fsyncSync(witness.fd);
       const fd = openSync(directory, 'r');
       try {
         fsyncSync(fd);

@@ -70,7 +70,7 @@ export interface StoredFile {
   write(source: Uint8Array, position: number): void;
   /** Makes all bytes written so far durable, mapped stores included (fdatasync), off the event loop. */
   sync(): Promise<void>;
-  /** The same, blocking. */
+  /** The same, blocking. Fails too where a `sync` has failed whose promise has not been rejected yet. */
   syncNow(): void;
   /**
    * Maps [offset, offset + length) at `address` of the core's memory; the range must be reserved by the caller, it must

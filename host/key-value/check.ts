@@ -141,7 +141,7 @@ class StoreCheck<K> {
         && table.dir.liveBytes(number) === (bytes.get(number) ?? 0);
       if (!right) this.faults.push({ problem: 'account', path: segment.path, ...none, segment: segment.baseLsn });
     }
-    return this.placesOf(table);
+    return placesOf(table, this.list);
   }
 
   /** The places that a directory leads to that is made of the log alone. */
@@ -154,22 +154,10 @@ class StoreCheck<K> {
         if (dataEnd > FRAMES_OFFSET) table.applyChecked(segment, FRAMES_OFFSET, dataEnd, 0);
       }
       table.expire(now);
-      return this.placesOf(table);
+      return placesOf(table, this.list);
     } finally {
       table.release();
     }
-  }
-
-  /**
-   * The places that a directory leads to, in the order of the log: locations with the place of the segment in the list.
-   */
-  private placesOf(table: KeyTable): Float64Array {
-    const ranks = new Map(this.list.map((segment, rank) => [table.numberOf(segment), rank]));
-    const places: number[] = [];
-    for (const { segment, offset } of table.dir.entries()) {
-      places.push(locationOf(ranks.get(segment) ?? this.list.length, offset));
-    }
-    return Float64Array.from(places).sort();
   }
 
   private compare(found: Float64Array, expected: Float64Array, damagedLsn: number): void {
@@ -218,4 +206,16 @@ class StoreCheck<K> {
       ...key === undefined ? {} : { key: this.parts.keyOf(key) },
     });
   }
+}
+
+/**
+ * The places that a directory leads to, in the order of the log: locations with the place of the segment in the list.
+ */
+export function placesOf(table: KeyTable, list: readonly Segment[]): Float64Array {
+  const ranks = new Map(list.map((segment, rank) => [table.numberOf(segment), rank]));
+  const places: number[] = [];
+  for (const { segment, offset } of table.dir.entries()) {
+    places.push(locationOf(ranks.get(segment) ?? list.length, offset));
+  }
+  return Float64Array.from(places).sort();
 }

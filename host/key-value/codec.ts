@@ -8,7 +8,8 @@
  */
 import { outOfRange, VarveError, wrongType } from '../errors/varve-error.ts';
 import { MsgpackCodec } from './msgpack.ts';
-import { VALUE_BYTES_MAX, type BufferCodec, type Codec, type ValueCodec } from './types.ts';
+import { VALUE_BYTES_MAX } from '../limits.ts';
+import type { BufferCodec, Codec, ValueCodec } from './types.ts';
 
 /** A codec as the store uses it. */
 export interface CompiledCodec<V> {

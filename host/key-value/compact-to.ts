@@ -9,6 +9,7 @@
 import { basename, dirname, join } from 'node:path';
 import { VarveError } from '../errors/varve-error.ts';
 import { Kind, STORE_KIND_KEY_VALUE } from '../generated/abi.ts';
+import { removeLeftovers } from '../io/leftovers.ts';
 import { openWriter } from '../log/open.ts';
 import type { LogContext } from '../log/segment.ts';
 import type { LogWriter } from '../log/writer.ts';
@@ -48,6 +49,7 @@ export async function compactTo(parts: CopyParts, target: Target): Promise<Compa
     throw new VarveError('ERR_VARVE_FOREIGN_DIRECTORY',
       `${directory} is not empty; choose a directory that does not exist yet`, { path: directory });
   }
+  removeLeftovers(storage, directory);
   const temporary = temporaryPath(context, directory);
   const made = storage.createDirectory(temporary);
   let copy: { readonly records: number; readonly bytes: number };

@@ -14,6 +14,7 @@ import {
 import type { Segment } from '../log/segment.ts';
 import { corruptFrame, lsnAt } from '../log/segments.ts';
 import type { LogWriter } from '../log/writer.ts';
+import { placeBehind } from './damaged-frames.ts';
 import { locationOf } from './expiry.ts';
 import type { HintKeeper } from './hints.ts';
 import type { CheckedCompact } from './options.ts';
@@ -87,14 +88,22 @@ export class Compactor {
     if (dead < policy.minBytes || dead < bytes * policy.minDeadRatio) return;
     this.isScheduled = true;
     const work = { minDeadRatio: policy.minDeadRatio, budgetMs: BUDGET_MS, signal: undefined, onProgress: undefined };
-    // What stops it is told to whoever compacts by hand: no record is lost by not compacting.
-    this.run(this.source.writer!, work).catch(() => undefined).finally(() => { this.isScheduled = false; });
+    this.runUnasked(work).finally(() => { this.isScheduled = false; });
   }
 
   /** Drops in the background what holds nothing that is alive. */
   dropDead(): void {
     const work = { minDeadRatio: 1, budgetMs: BUDGET_MS, signal: undefined, onProgress: undefined };
-    this.run(this.source.writer!, work).catch(() => undefined);
+    void this.runUnasked(work);
+  }
+
+  /**
+   * Compacts what nobody has asked for. What stops it is told to whoever compacts by hand: no record is lost by not
+   * compacting. But where it was a sync that failed, what was written before is not durable either.
+   */
+  private runUnasked(work: CheckedCompact): Promise<unknown> {
+    const writer = this.source.writer!;
+    return this.run(writer, work).catch(() => { writer.leaveUntold(); });
   }
 
   /** Resolves when nothing runs any more; what runs ends as soon as it notices that the store is closed. */
@@ -209,6 +218,7 @@ export class Compactor {
       const target = work.writer.activeSegment!;
       this.noteMoves(number, table.numberOf(target), work.writer.lastOffset, listed);
       dir.moved(number, table.numberOf(target), work.writer.lastOffset, listed);
+      table.sweepExpiry(listed);
       work.copiedRecords += listed;
       work.copiedBytes += bytes;
     }
@@ -263,8 +273,7 @@ export class Compactor {
     // A dead frame whose size is damaged leads elsewhere.
     const place = view.locate(at.ordinal);
     if (place > 0 && place !== at.offset) return { offset: place, ordinal: at.ordinal };
-    const next = at.ordinal + 1 < view.records ? view.locate(at.ordinal + 1) : end;
-    return { offset: next > at.offset ? next : end, ordinal: at.ordinal + 1 };
+    return placeBehind(this.source.context.core, segment, at, end);
   }
 
   /** The error for a live record that was not copied: nothing could tell that it is its key's, so it is damaged. */

@@ -2,13 +2,15 @@
  * What expires when: a binary heap of (expiresAt, location) with the earliest at the top, in two Float64Arrays.
  *
  * - A location is segment number * 2^32 + offset / 8 of the record that expires: an exact integer.
- * - An entry is never removed when its record is replaced or deleted; it is *stale* then, and whoever pops it asks the
- *   table whether the record is still what its key leads to. `compact` drops stale entries where they have become many.
+ * - An entry stays when its record is replaced or deleted; it is *stale* then, and whoever pops it asks the table
+ *   whether the record is still what its key leads to. `sweep` removes stale entries, some at a time.
  * - In bytes: pairs of f64, little-endian, in the order of the heap; the order of equal times means nothing.
  */
 import { VarveError } from '../errors/varve-error.ts';
 
 const FIRST_CAPACITY = 64;
+/** Room is given back where less than one part of so many is used. */
+const SHRINK = 8;
 const OFFSET_RANGE = 2 ** 32;
 const ALIGNMENT = 8;
 /** Bytes of an entry in the serialised form. */
@@ -33,8 +35,8 @@ export class ExpiryHeap {
   private times = new Float64Array(FIRST_CAPACITY);
   private locations = new Float64Array(FIRST_CAPACITY);
   private count = 0;
-  /** Entries that stand for records no more, as far as the store has told. */
-  private staleCount = 0;
+  /** The entry that `sweep` looks at next. */
+  private cursor = 0;
 
   /** Entries, stale ones included. */
   get size(): number {
@@ -66,7 +68,7 @@ export class ExpiryHeap {
   }
 
   /**
-   * Removes what is due at `now`, the earliest first, and tells of each.
+   * Removes what is due at `now`, the earliest first, and tells of each before; what `due` throws leaves that one.
    *
    * @param most entries that are removed at most, so that no call takes long; what is left is due still
    * @returns how many were removed
@@ -74,43 +76,57 @@ export class ExpiryHeap {
   popDue(now: number, due: (location: number, expiresAt: number) => void, most = Infinity): number {
     let removed = 0;
     while (removed < most && this.count > 0 && this.times[0]! <= now) {
-      const expiresAt = this.times[0]!;
-      due(this.pop(), expiresAt);
+      due(this.locations[0]!, this.times[0]!);
+      // Not before: what it could not be done with is due still.
+      this.pop();
       removed++;
     }
     return removed;
   }
 
-  /** Notes that the record of an entry was replaced, deleted or moved. Whether `compact` is worth its time now. */
-  stale(): boolean {
-    this.staleCount++;
-    return this.staleCount > FIRST_CAPACITY && this.staleCount * 2 > this.count;
+  /**
+   * Looks at the next few entries, wherever they stand, and removes those that are stale. Called at each push with a
+   * number above 1, it keeps the entries at a small multiple of those that stand for records, without ever taking long.
+   */
+  sweep(isStale: (location: number) => boolean, most: number): void {
+    for (let looked = 0; looked < most && this.count > 0; looked++) {
+      if (this.cursor >= this.count) this.cursor = 0;
+      if (isStale(this.locations[this.cursor]!)) this.remove(this.cursor);
+      else this.cursor++;
+    }
+    this.giveBack();
   }
 
-  /**
-   * Drops the entries of which `isLive` says that their record is not what its key leads to any more, in time linear in
-   * the size. Returns how many.
-   */
-  compact(isLive: (location: number) => boolean): number {
+  /** Removes all entries that are stale, in time linear in the size. */
+  removeAll(isStale: (location: number) => boolean): void {
     const { times, locations, count } = this;
     let kept = 0;
     for (let at = 0; at < count; at++) {
-      if (!isLive(locations[at]!)) continue;
+      if (isStale(locations[at]!)) continue;
       times[kept] = times[at]!;
       locations[kept++] = locations[at]!;
     }
+    if (kept === count) return;
     this.count = kept;
-    this.staleCount = 0;
     this.order();
-    const capacity = Math.max(FIRST_CAPACITY, kept * 2);
-    if (capacity * 2 < times.length) this.resize(capacity);
-    return count - kept;
+    this.giveBack();
+  }
+
+  private giveBack(): void {
+    if (this.count * SHRINK < this.times.length && this.times.length > FIRST_CAPACITY) this.resize(this.count * 2);
+  }
+
+  private remove(at: number): void {
+    const expiresAt = this.times[--this.count]!;
+    const location = this.locations[this.count]!;
+    if (at === this.count) return;
+    if (expiresAt < this.times[at]!) this.rise(at, expiresAt, location);
+    else this.sink(at, expiresAt, location);
   }
 
   /** Removes all entries. */
   clear(): void {
     this.count = 0;
-    this.staleCount = 0;
     this.resize(FIRST_CAPACITY);
   }
 
@@ -194,8 +210,8 @@ export class ExpiryHeap {
 
   private resize(capacity: number): void {
     const { times, locations } = this;
-    this.times = new Float64Array(capacity);
-    this.locations = new Float64Array(capacity);
+    this.times = new Float64Array(Math.max(FIRST_CAPACITY, capacity));
+    this.locations = new Float64Array(Math.max(FIRST_CAPACITY, capacity));
     this.times.set(times.subarray(0, this.count));
     this.locations.set(locations.subarray(0, this.count));
   }

@@ -143,7 +143,7 @@ export class HintWriter {
 }
 
 /** The next turn of the event loop. */
-function turn(): Promise<void> {
+export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 

@@ -2,12 +2,16 @@
  * The hint files of a writer's store: one is written for each segment that is sealed, in the background, one at a time,
  * and removed with its segment. Nothing depends on them: one that cannot be written is done without.
  */
+import { FRAMES_OFFSET } from '../generated/abi.ts';
 import type { Segment } from '../log/segment.ts';
 import { hintBaseLsnOf } from '../log/names.ts';
 import { removeUnfinished, type IgnoredFile } from './derived-file.ts';
-import { HintWriter, hintPath, type HintContext, type HintSource } from './hint-file.ts';
+import { HintWriter, hintPath, turn, type HintContext, type HintSource } from './hint-file.ts';
 import type { LogSource } from './source.ts';
 import type { KeyTable } from './table.ts';
+
+/** Bytes that are checked at a time. */
+const SLICE_BYTES = 256 << 10;
 
 /** What a hint file says of its segment; `undefined` where that is not sealed. */
 export function hintedSegment(segment: Segment) {
@@ -75,7 +79,9 @@ export class HintKeeper {
   private async work(): Promise<void> {
     for (let segment = this.waiting.shift(); segment !== undefined && !this.isClosed; segment = this.waiting.shift()) {
       const source = this.sourceOf(segment);
-      if (source === undefined) continue;
+      if (source === undefined || !await this.isIntact(segment, source)) continue;
+      // Nothing may be begun in a store that was closed while that was awaited, or for a segment that is gone.
+      if (this.isClosed || this.hinted.get(source.baseLsn) !== source.sealedAt) continue;
       const writer = new HintWriter(this.context, this.table.dir, source);
       this.under = { segment, writer };
       // Without its hint, a segment is read at the next opening after a crash.
@@ -83,6 +89,29 @@ export class HintKeeper {
       this.under = undefined;
     }
     this.running = undefined;
+  }
+
+  /**
+   * Whether a hint may be made of what is there: one of damaged records would vouch for them. False too where there is
+   * no need for one any more.
+   */
+  private async isIntact(segment: Segment, { baseLsn, sealedAt }: HintSource): Promise<boolean> {
+    if (segment.checked) return true;
+    let offset: number = FRAMES_OFFSET;
+    for (let ordinal = 0; ordinal < segment.records;) {
+      await turn();
+      if (this.isClosed || this.hinted.get(baseLsn) !== sealedAt) return false;
+      try {
+        const view = this.source.pool.view(segment);
+        const intact = view.scan(offset, ordinal, segment.records - ordinal, SLICE_BYTES);
+        if (intact === 0) return false;
+        ordinal += intact;
+        offset = view.resultOffset;
+      } catch {
+        return false;
+      }
+    }
+    return true;
   }
 
   private sourceOf(segment: Segment): HintSource | undefined {

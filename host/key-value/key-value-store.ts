@@ -6,6 +6,8 @@
 import { VarveError } from '../errors/varve-error.ts';
 import type { CompactionReport } from './compaction.ts';
 import { checkCompact, checkOpen, type CheckedKeyValueOptions } from './options.ts';
+import { contextOf } from './readable-store.ts';
+import { repairStore, type KeyValueRepairReport } from './repair.ts';
 import type { CompactOptions, Key, KeyValueOptions } from './types.ts';
 import { WritingStore } from './writing-store.ts';
 
@@ -53,6 +55,28 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends WritingSt
     directory: string, options: KeyValueOptions<V> = {},
   ): KeyValueStore<K, V> {
     return new KeyValueStore<K, V>(checkOpen(directory, options));
+  }
+
+  /**
+   * Repairs the store in `directory`, which must not be open for writing, as far as it can be: the only call that gives
+   * up records that had been durable. Damaged records are replaced by placeholders; what is overwritten is saved in
+   * `.cut` files first. Keys whose newest record was lost are not there afterwards: where an older value is still in
+   * the log, or a delete was lost, they are deleted anew, so that nothing old comes back. That takes the key directory,
+   * or hints, from before the damage: records that nothing else tells of are counted in `unknown`. Blocks.
+   *
+   * @param options.dryRun says what it would do and changes nothing; default false
+   * @throws (rejects with) ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_NOT_FOUND, ERR_VARVE_LOCKED, ERR_VARVE_CORRUPT (the
+   *   damage cannot be bridged), ERR_VARVE_FOREIGN_DIRECTORY, ERR_VARVE_NEWER_VERSION, ERR_VARVE_DISK_FULL,
+   *   ERR_VARVE_MEMORY_FULL, ERR_VARVE_IO
+   */
+  static async repair<K extends Key = string>(
+    directory: string, { dryRun = false, ...options }: KeyValueOptions<never> & { readonly dryRun?: boolean } = {},
+  ): Promise<KeyValueRepairReport<K>> {
+    const checked = checkOpen(directory, options);
+    const context = contextOf({ ...checked, readOnly: dryRun });
+    const now = (checked.now ?? (() => context.storage.now()))();
+    return repairStore<K>(context, { ...checked, readOnly: false }, now, (bytes) => (
+      checked.keys === 'utf8' ? bytes.toString() : bytes) as K);
   }
 
   /**
@@ -129,6 +153,8 @@ export class KeyValueStore<K extends Key = string, V = Buffer> extends WritingSt
   private keepTable(): void {
     const { source: { writer }, table, recovery } = this;
     if (writer === undefined || writer.poisoned) return;
+    // A table with damaged records, whose keys are guesses, is made anew each time, so that each opening tells of them.
+    if (recovery.damaged.length > 0) return;
     const state = this.source.state();
     if (recovery.keydir === 'loaded' && state.lastLsn === this.openedAt && state.firstLsn === recovery.log.firstLsn) return;
     writer.syncNow();

@@ -39,11 +39,11 @@ export function writeKey(target: Uint8Array, at: number, key: Key): number {
     }
     requireWellFormed('key', key);
     const bytes = writeUtf8(target, at, key);
-    requireLength('key', bytes, key);
+    requireLength('key', bytes);
     return bytes;
   }
   if (!(key instanceof Uint8Array)) throw wrongType('key', 'a string or a Uint8Array', key);
-  requireLength('key', key.length, key);
+  requireLength('key', key.length);
   target.set(key, at);
   return key.length;
 }
@@ -56,11 +56,11 @@ export function writeKey(target: Uint8Array, at: number, key: Key): number {
 export function checkKey(key: unknown, name = 'key'): Key {
   if (typeof key === 'string') {
     requireWellFormed(name, key);
-    requireLength(name, utf8BytesMax(key) <= KEY_VALUE_KEY_BYTES_MAX ? key.length : Buffer.byteLength(key), key);
+    requireLength(name, utf8BytesMax(key) <= KEY_VALUE_KEY_BYTES_MAX ? key.length : Buffer.byteLength(key));
     return key;
   }
   if (!(key instanceof Uint8Array)) throw wrongType(name, 'a string or a Uint8Array', key);
-  requireLength(name, key.length, key);
+  requireLength(name, key.length);
   return key;
 }
 
@@ -79,8 +79,8 @@ function requireWellFormed(name: string, text: string): void {
   if (!text.isWellFormed()) throw outOfRange(name, 'text without lone surrogates, which no UTF-8 has', text);
 }
 
-function requireLength(name: string, bytes: number, key: Key): void {
-  if (bytes === 0) throw outOfRange(name, `1 to ${KEY_VALUE_KEY_BYTES_MAX} bytes long`, key);
+function requireLength(name: string, bytes: number): void {
+  if (bytes === 0) throw outOfRange(name, `1 to ${KEY_VALUE_KEY_BYTES_MAX} bytes long`, bytes);
   if (bytes > KEY_VALUE_KEY_BYTES_MAX) throw tooLong(bytes);
 }
 

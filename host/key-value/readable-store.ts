@@ -9,6 +9,7 @@ import { realStorage } from '../io/real-storage.ts';
 import type { PoolCounters } from '../log/pool.ts';
 import { ATTEMPTS, isMoved } from '../log/reader.ts';
 import type { RecordRef } from '../log/record.ts';
+import type { LogContext } from '../log/segment.ts';
 import { lsnAt, statusName } from '../log/segments.ts';
 import type { CompiledCodec } from './codec.ts';
 import { writeKey } from './keys.ts';
@@ -35,6 +36,13 @@ export interface KeyValueStats extends PoolCounters {
   readonly tableLoad: number;
 }
 
+/** What a store works on. */
+export function contextOf(
+  { core, storage, directory, readOnly }: Pick<CheckedKeyValueOptions<never>, 'core' | 'storage' | 'directory' | 'readOnly'>,
+): LogContext {
+  return { core: core ?? Core.shared(), storage: storage ?? realStorage(), directory, readOnly };
+}
+
 export abstract class ReadableStore<K extends Key, V> {
   /** The directory, as an absolute path. */
   readonly directory: string;
@@ -58,10 +66,7 @@ export abstract class ReadableStore<K extends Key, V> {
   private isClosed = false;
 
   protected constructor(options: CheckedKeyValueOptions<V>) {
-    const context = {
-      core: options.core ?? Core.shared(), storage: options.storage ?? realStorage(), directory: options.directory,
-      readOnly: options.readOnly,
-    };
+    const context = contextOf(options);
     this.directory = context.directory;
     this.codec = options.codec;
     this.now = options.now ?? (() => context.storage.now());

@@ -97,6 +97,11 @@ export class SegmentNumbers implements PoolListener {
     return isPointedAt;
   }
 
+  /** Whether no segment has a number. */
+  isFree(number: number): boolean {
+    return (this.baseLsns[number] ?? 0) === 0;
+  }
+
   /** Says that nothing is alive in any segment. */
   clearAccounts(): void {
     for (const [number, baseLsn] of this.baseLsns.entries()) {

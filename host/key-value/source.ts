@@ -4,16 +4,17 @@
  */
 import type { StoreIdentity } from '../core/control-page.ts';
 import type { LogState } from '../core/keydir-file.ts';
-import { VarveError } from '../errors/varve-error.ts';
-import { FRAMES_OFFSET, STORE_KIND_KEY_VALUE } from '../generated/abi.ts';
-import { Follower } from '../log/follower.ts';
+import type { VarveError } from '../errors/varve-error.ts';
+import { FRAMES_OFFSET, STORE_KIND_KEY_VALUE, Status } from '../generated/abi.ts';
+import type { Follower } from '../log/follower.ts';
+import { Followers } from '../log/followers.ts';
 import { openReader, openWriter } from '../log/open.ts';
 import type { SegmentPool } from '../log/pool.ts';
 import type { LogReader } from '../log/reader.ts';
 import type { RecoveryReport } from '../log/report.ts';
 import { Scanner } from '../log/scanner.ts';
 import type { LogContext, Segment } from '../log/segment.ts';
-import type { SegmentSet } from '../log/segments.ts';
+import { corruptFrame, type SegmentSet } from '../log/segments.ts';
 import type { LogWriter } from '../log/writer.ts';
 import { KeyTable } from './table.ts';
 
@@ -40,7 +41,7 @@ export class LogSource {
   readonly writer: LogWriter | undefined;
   readonly reader: LogReader | undefined;
   readonly report: RecoveryReport;
-  private readonly followers = new Set<Follower>();
+  private readonly followers = new Followers();
 
   constructor(context: LogContext, options: SourceOptions) {
     this.context = context;
@@ -87,8 +88,11 @@ export class LogSource {
       const first = Math.max(from, segment.baseLsn) - segment.baseLsn;
       const last = Math.min(to, segment.baseLsn + view.records - 1) - segment.baseLsn;
       if (first > last) continue;
+      // An index that was made anew knows no place of damaged records, but where the first one stands is known.
+      const offset = first === 0 ? FRAMES_OFFSET : view.locate(first);
       const end = last + 1 < view.records ? view.locate(last + 1) : view.dataEnd;
-      yield { segment, offset: view.locate(first), end, ordinal: first };
+      if (offset < 0 || end < 0) throw corruptFrame(segment, 0, segment.baseLsn + first, Status.BadIndex);
+      yield { segment, offset, end, ordinal: first };
     }
   }
 
@@ -107,30 +111,20 @@ export class LogSource {
   /** Follows the log from `from` on. Errors: ERR_VARVE_OUT_OF_RANGE */
   follow(from: number | undefined, signal: AbortSignal | undefined): Follower {
     const log = this.writer ?? this.reader!;
-    const { firstLsn, lastLsn } = log;
-    const first = from ?? lastLsn + 1;
-    if (first < firstLsn || first > lastLsn + 1) {
-      throw new VarveError('ERR_VARVE_OUT_OF_RANGE',
-        `there is nothing to watch from ${first} on: the log holds ${firstLsn} to ${lastLsn}`,
-        { lsn: first, firstLsn, lastLsn });
-    }
-    const follower = new Follower(log, {
-      from: first, durable: false, signal,
+    return this.followers.start(log, {
+      from: from ?? log.lastLsn + 1, durable: false, signal,
       scan: (begin, end) => {
         const guard = this.reader?.scanGuard();
         return new Scanner(this.segments(), {
           from: begin, to: end, reverse: false, view: false, ended: () => guard?.before(), failed: guard?.failed,
         });
       },
-      ended: (it) => { this.followers.delete(it); },
     });
-    this.followers.add(follower);
-    return follower;
   }
 
   /** Ends those who follow. */
   stopFollowers(error: VarveError): void {
-    for (const follower of [...this.followers]) follower.stop(error);
+    this.followers.stop(error);
   }
 
   /** Waits for the sync under way and closes the log. */

@@ -8,12 +8,13 @@ import { Keydir } from '../core/keydir.ts';
 import { RANGE_ALIGNMENT, rangeBytes } from '../core/memory.ts';
 import { VarveError } from '../errors/varve-error.ts';
 import {
-  FRAME_HEADER_BYTES, Frame, INFO_KIND_SHIFT, KEYDIR_ENTRY_BYTES, KEYDIR_HINT_BYTES, KEYDIR_SEGMENTS_MAX,
-  KEYDIR_SEGMENT_BYTES, KEYDIR_SPARE, Kind, Status,
+  FRAME_HEADER_BYTES, KEYDIR_ENTRY_BYTES, KEYDIR_HINT_BYTES, KEYDIR_SEGMENTS_MAX, KEYDIR_SEGMENT_BYTES, KEYDIR_SPARE,
+  Status,
 } from '../generated/abi.ts';
 import type { SegmentPool } from '../log/pool.ts';
 import type { LogContext, Segment } from '../log/segment.ts';
 import { corruptFrame, type SegmentSet } from '../log/segments.ts';
+import { looksLikeClear, placeBehind, type FramePlace } from './damaged-frames.ts';
 import type { Unusable } from './derived-file.ts';
 import { ExpiryHeap, locationOf, offsetOf, segmentOf } from './expiry.ts';
 import { writeKeydirFile, type KeydirFile } from './keydir-file.ts';
@@ -27,6 +28,8 @@ const LEAST_TABLE_BYTES = 4 * RANGE_ALIGNMENT;
 const GROWTH = 2;
 /** Segments that are mapped for one call at a time: keys of one hash are two, and now and then three. */
 const HELD_MAX = 4;
+/** Entries of what expires that are looked at for each new one. */
+const SWEPT = 2;
 
 /** What is known of a snapshot under way. */
 export interface SnapshotState {
@@ -50,6 +53,8 @@ export class KeyTable {
   readonly snapshots = new Set<SnapshotState>();
   /** Told of each record that a replay finds damaged. */
   damaged: (record: DamagedRecord) => void = () => undefined;
+  /** Whether a replay takes damaged records for such that have never been. */
+  passesOver = false;
   private readonly log: TableLog;
   private range: { readonly address: number; readonly length: number };
   private readonly listAddress: number;
@@ -136,6 +141,8 @@ export class KeyTable {
    */
   dropMissing(): void {
     if (this.numbers.dropMissing()) this.dir.purge();
+    // Their numbers are given anew.
+    this.expiry.removeAll((location) => this.numbers.isFree(segmentOf(location)));
   }
 
   /** Takes in what was just committed: frames of [offset, end) of a mapped segment. */
@@ -172,8 +179,7 @@ export class KeyTable {
           this.serve(status, number);
         } else {
           if (!check) throw corruptFrame(segment, offset, segment.baseLsn + ordinal, status);
-          offset = this.skip(segment, offset, end, ordinal);
-          ordinal++;
+          ({ offset, ordinal } = this.skip(segment, { offset, ordinal }, end));
         }
         if (offset >= end) return;
         status = dir.apply(number, offset, end, ordinal, check);
@@ -217,6 +223,7 @@ export class KeyTable {
     const { dir } = this;
     if (status === Status.Expires) {
       this.expiry.push(dir.expiresAt, locationOf(number, dir.offset - dir.stride));
+      this.sweepExpiry(1);
     } else if (status === Status.Full) {
       const { slots } = dir;
       // Where there was room, it is keys of one hash that are too many.
@@ -252,30 +259,24 @@ export class KeyTable {
   }
 
   /** Passes over a damaged frame; where it can be told whose it is, that key's gets say so. Returns what comes next. */
-  private skip(segment: Segment, offset: number, end: number, ordinal: number): number {
-    const { dir } = this;
-    const view = segment.view!;
-    this.damaged({ path: segment.path, segment: segment.baseLsn, offset, lsn: segment.baseLsn + ordinal });
-    const next = ordinal + 1 < view.records ? view.locate(ordinal + 1) : end;
-    if (next <= offset) return end;
-    if (this.looksLikeClear(segment, offset)) {
+  private skip(segment: Segment, place: FramePlace, end: number): FramePlace {
+    const { dir, log: { context: { core } } } = this;
+    const { offset, ordinal } = place;
+    const next = placeBehind(core, segment, place, end);
+    for (let lost = ordinal; lost < next.ordinal; lost++) {
+      this.damaged({ path: segment.path, segment: segment.baseLsn, offset, lsn: segment.baseLsn + lost });
+    }
+    if (this.passesOver) return next;
+    if (looksLikeClear(core, segment, offset)) {
       this.clear();
       return next;
     }
     const number = this.numberOf(segment);
     for (;;) {
-      const status = dir.applyDamaged(number, offset, next - offset);
+      const status = dir.applyDamaged(number, offset, next.offset - offset);
       if (status !== Status.Unmapped && status !== Status.Full) return next;
       this.serve(status, number);
     }
-  }
-
-  /** Whether all of a damaged frame that can tell says that everything before it is gone: it must not come back. */
-  private looksLikeClear(segment: Segment, offset: number): boolean {
-    const word = (segment.view!.base + offset) / 4;
-    const { unsigned } = this.log.context.core.memory;
-    return unsigned[word + Frame.size / 4] === FRAME_HEADER_BYTES
-      && unsigned[word + Frame.info / 4] === Kind.Clear << INFO_KIND_SHIFT >>> 0;
   }
 
   /** Takes frames in one by one, and tells the snapshots what they replaced. */
@@ -333,6 +334,15 @@ export class KeyTable {
     this.clear();
     this.numbers.clear();
   }
+
+  /** Removes stale ones of what expires: enough that so many new ones do not make them more and more. */
+  sweepExpiry(added: number): void {
+    this.expiry.sweep(this.isStale, added * SWEPT);
+  }
+
+  /** Where the segment is not mapped, that is not worth mapping it: what is stale goes with the segment. */
+  private readonly isStale = (location: number): boolean => (this.numbers.isFree(segmentOf(location))
+    || this.dir.holds({ segment: segmentOf(location), offset: offsetOf(location) }) === 0);
 
   /** Removes what has expired by `now`. */
   expire(now: number): void {

@@ -1,13 +1,9 @@
 /**
  * What a KeyValueStore is told and what it gives back, as its users see it. Nothing here runs but the limits.
  */
-import { KEY_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../generated/abi.ts';
+import { KEY_BYTES_MAX } from '../generated/abi.ts';
 import type { LogOptions } from '../log/options.ts';
 
-/** Bytes that a put with a version or an expiry has before its value. */
-const META_BYTES = 16;
-/** Most bytes of a value: 64 MiB less 16, so that compaction can add version and expiry to any of them. */
-export const VALUE_BYTES_MAX = PAYLOAD_BYTES_MAX - META_BYTES;
 /** Most bytes of a key, as UTF-8 where it is text: 64 KiB. */
 export const KEY_VALUE_KEY_BYTES_MAX = KEY_BYTES_MAX;
 

@@ -37,11 +37,11 @@ export abstract class WritingStore<K extends Key, V> extends MovingStore<K, V> {
       source: this.source, table: this.table, hints: this.hints, ready: () => { this.ready(); },
       policy: options.autoCompact,
     });
-    if (this.source.writer === undefined) return;
     try {
-      this.hints.tidy(this.recovery.ignored);
+      if (this.source.writer !== undefined) this.hints.tidy(this.recovery.ignored);
     } catch (error) {
-      // Nobody gets a store that he could close.
+      // A store that could not be opened must not keep the lock.
+      this.endReading();
       this.hints.close();
       this.table.release();
       this.source.closeNow();

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import type { StoreIdentity } from '../core/control-page.ts';
 import { VarveError } from '../errors/varve-error.ts';
 import { holdsStore, refuseForeign } from './load.ts';
-import { isDerivedName, LOCK_NAME } from './names.ts';
+import { LOCK_NAME } from './names.ts';
 import { SegmentPool } from './pool.ts';
 import { LogReader } from './reader.ts';
 import { recoverForWriting } from './recovery.ts';
@@ -60,6 +60,7 @@ export function openWriter(
 
 /**
  * Repairs a log as far as it can be: see host/log/repair.ts. A read-only context makes it a dry run, without the lock.
+ * Files that repeat the log go on saying what it said before: whoever has some removes them afterwards.
  */
 export function repairLog(context: LogContext, options: WriterOptions): RepairReport {
   const { storage, directory, readOnly } = context;
@@ -68,9 +69,7 @@ export function repairLog(context: LogContext, options: WriterOptions): RepairRe
     throw new VarveError('ERR_VARVE_NOT_FOUND', `there is no store in ${directory}; check the path`, { path: directory });
   }
   const lock = readOnly ? undefined : storage.lock(join(directory, LOCK_NAME));
-  // What only repeats the log would go on saying what it said before.
-  if (!readOnly) for (const name of names) if (isDerivedName(name)) storage.remove(join(directory, name));
-  const repair = new Repair(context, new SegmentPool(options.mappedBytesMax));
+  const repair = new Repair(context, new SegmentPool(options.mappedBytesMax), options.storeKind);
   let range: { readonly firstLsn: number; readonly lastLsn: number };
   try {
     range = repair.run();

@@ -12,7 +12,7 @@ import type { Marks } from '../core/control-page.ts';
 import { writeHeader, type HeaderFields } from '../core/segment-file.ts';
 import { VarveError } from '../errors/varve-error.ts';
 import { FRAMES_OFFSET, SEGMENT_BYTES_MAX, Status } from '../generated/abi.ts';
-import { ControlFile } from './control.ts';
+import { ControlFile, requireKind } from './control.ts';
 import { loadSegments, type Headless, type Loaded } from './load.ts';
 import { segmentName } from './names.ts';
 import type { SegmentPool } from './pool.ts';
@@ -53,12 +53,14 @@ export class Repair {
   cutBytes = 0;
   private readonly context: LogContext;
   private readonly pool: SegmentPool;
+  private readonly storeKind: number;
   private readonly dryRun: boolean;
 
   /** In a dry run the context must be read-only. */
-  constructor(context: LogContext, pool: SegmentPool) {
+  constructor(context: LogContext, pool: SegmentPool, storeKind: number) {
     this.context = context;
     this.pool = pool;
+    this.storeKind = storeKind;
     this.dryRun = context.readOnly;
   }
 
@@ -70,8 +72,11 @@ export class Repair {
       const identity = control?.identity();
       const marks = identity === undefined ? undefined : control!.page.marks;
       const loaded = loadSegments(this.context, storage.list(directory) ?? [], identity);
-      this.dropExpired(loaded, marks);
       const { segments } = loaded;
+      // What another face has written means something else to it; nothing was changed yet.
+      const known = identity ?? segments[0]?.header.identity;
+      if (known !== undefined) requireKind(directory, known, this.storeKind);
+      this.dropExpired(loaded, marks);
       for (let at = 0; at < segments.length; at++) {
         this.repairSegment(segments[at]!, segments[at + 1]);
         this.bridge(loaded, at);

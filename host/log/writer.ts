@@ -351,14 +351,19 @@ export class LogWriter extends BatchAppender {
     }
   }
 
-  /** Refuses a write to a poisoned log. */
+  /** What has failed was told to nobody: where it has poisoned the log, closing is to tell. */
+  leaveUntold(): void { this.untold = this.state === 'poisoned'; }
+
+  /** Refuses a write to a poisoned or closed log. */
   requireOpen(): void {
-    if (this.state !== 'poisoned') return;
+    const { state, context: { directory: path } } = this;
+    if (state === 'open') return;
+    if (state === 'closed') throw new VarveError('ERR_VARVE_CLOSED', `${path} was closed meanwhile; open it again`, { path });
     this.untold = false;
     const reason = this.poison instanceof Error ? this.poison.message : String(this.poison);
     throw new VarveError('ERR_VARVE_POISONED',
-      `${this.context.directory}: an earlier write or sync failed (${reason}), so nothing is written any more; close `
-      + 'the log and open it again', { path: this.context.directory }, this.poison);
+      `${path}: an earlier write or sync failed (${reason}), so nothing is written any more; close the log and open it `
+      + 'again', { path }, this.poison);
   }
 
   /** Syncs and closes, blocking; whatever fails, the lock is released and nothing stays mapped. */

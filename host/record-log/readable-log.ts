@@ -6,7 +6,8 @@ import { EventEmitter } from 'node:events';
 import { VarveError, wrongType } from '../errors/varve-error.ts';
 import { checkLog, type CheckOptions, type CheckReport } from '../log/check.ts';
 import { CursorSet, type Cursor, type CursorInfo } from '../log/cursor.ts';
-import { Follower } from '../log/follower.ts';
+import type { Follower } from '../log/follower.ts';
+import { Followers } from '../log/followers.ts';
 import type { PoolCounters, SegmentPool } from '../log/pool.ts';
 import type { LogReader } from '../log/reader.ts';
 import type { LogRecord, RecordRef } from '../log/record.ts';
@@ -38,7 +39,7 @@ export abstract class ReadableLog extends EventEmitter<RecordLogEvents> {
   protected readonly reader: LogReader | undefined;
   private readonly pool: SegmentPool;
   protected readonly cursorSet: CursorSet;
-  private readonly followers = new Set<Follower>();
+  private readonly followers = new Followers();
   private isWatching = false;
   private isClosed = false;
 
@@ -146,20 +147,10 @@ export abstract class ReadableLog extends EventEmitter<RecordLogEvents> {
    */
   follow(options: FollowOptions = {}): Follower {
     const { source } = this;
-    const { firstLsn, lastLsn } = source;
-    const { from = firstLsn, durable, view, signal } = checkFollow(options);
-    if (from < firstLsn || from > lastLsn + 1) {
-      throw new VarveError('ERR_VARVE_OUT_OF_RANGE',
-        `there is nothing to follow from ${from} on: the log holds ${firstLsn} to ${lastLsn}`,
-        { lsn: from, firstLsn, lastLsn });
-    }
-    const follower = new Follower(source, {
-      from, durable, signal,
-      scan: (first, last) => this.scanner(source, first, last, false, view),
-      ended: (it) => { this.followers.delete(it); },
+    const { from = source.firstLsn, durable, view, signal } = checkFollow(options);
+    return this.followers.start(source, {
+      from, durable, signal, scan: (first, last) => this.scanner(source, first, last, false, view),
     });
-    this.followers.add(follower);
-    return follower;
   }
 
   /**
@@ -249,7 +240,7 @@ export abstract class ReadableLog extends EventEmitter<RecordLogEvents> {
   protected endReading(): boolean {
     if (this.isClosed) return false;
     this.isClosed = true;
-    for (const follower of [...this.followers]) follower.stop(this.closedError());
+    this.followers.stop(this.closedError());
     this.reader?.close();
     return true;
   }

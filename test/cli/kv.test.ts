@@ -13,7 +13,7 @@ import { Scratch } from '../support/dwal.ts';
 const scratch = new Scratch('cli-kv');
 afterAll(() => { scratch.remove(); });
 
-const COMMANDS = ['put', 'get', 'del', 'keys', 'export', 'import', 'compact', 'stat', 'check'];
+const COMMANDS = ['put', 'get', 'del', 'keys', 'export', 'import', 'compact', 'stat', 'check', 'repair'];
 
 /** A closed store of text. */
 async function makeStore(entries: readonly (readonly [string, string])[]): Promise<string> {
@@ -35,7 +35,7 @@ describe.concurrent('varve kv', () => {
     expect(stdout).toMatch(/4 a generated file is stale or missing,\s+or, of varve kv get and del, there is no such key/);
   });
 
-  it.each(['get x', 'keys', 'export', 'stat', 'check', 'del x', 'compact', 'compact --to out'])(
+  it.each(['get x', 'keys', 'export', 'stat', 'check', 'del x', 'compact', 'compact --to out', 'repair'])(
     '%s of a missing store ends with 1 and makes nothing', async (args) => {
       const parent = scratch.directory({ mine: 'x' });
       const [command, ...rest] = args.split(' ');
@@ -237,6 +237,25 @@ describe.concurrent('a store as a whole', () => {
     expect(stderr).toMatch(/^varve: ERR_VARVE_CORRUPT: /);
     expect(await varve(['kv', 'get', directory, 'b'])).toMatchObject({ code: 0, stdout: 'value two\n' });
     expect(await varve(['kv', 'export', directory])).toMatchObject({ code: 3 });
+  });
+
+  it('is repaired by varve kv repair and by varve repair, which say which keys that costs', { timeout: 120_000 }, async () => {
+    for (const command of [['kv', 'repair'], ['repair']]) {
+      const directory = await makeStore([['a', 'old'], ['b', 'beside'], ['a', 'the newest'], ['c', 'last']]);
+      damage(segmentsOf(directory)[0]!, 'the newest');
+      const planned = await varve([...command, directory, '--dry-run']);
+      expect(planned).toMatchObject({ code: 0, stderr: '' });
+      expect(planned.stdout).toMatch(/^lost: the value of "a"\nwould be deleted: what is older of "a"\nwould be given up: /);
+      expect(await varve(['kv', 'check', directory])).toMatchObject({ code: 3 });
+      expect(await varveJson([...command, directory, '--json'])).toMatchObject({ code: 0, json: [{
+        schema: 'varve.kv-repair.v1', dryRun: false, changed: true, lostKeys: [{ key: 'a' }], lostUnnamed: 0,
+        removedKeys: [{ key: 'a' }], unknown: 0, unknownLsn: 0, lost: [{ firstLsn: 3, lastLsn: 3 }],
+      }] });
+      expect(await varve(['kv', 'check', directory])).toMatchObject({ code: 0 });
+      expect(await varve(['kv', 'get', directory, 'a'])).toMatchObject({ code: 4 });
+      expect(await varve(['kv', 'get', directory, 'b'])).toMatchObject({ code: 0, stdout: 'beside\n' });
+      expect((await varve([...command, directory])).stdout).toMatch(/^nothing to repair: /);
+    }
   });
 
   it('that ends in a torn tail is checked and described with 2, and dumped without damage', async () => {

@@ -116,6 +116,26 @@ describe('a failed sync', () => {
     expectRecovered(['a', 'b'], 0);
   });
 
+  it('fails a blocking sync too that comes before anybody was told of it', async () => {
+    disk = new SimulatedDisk({ syncs: 'manual' });
+    const log = open();
+    log.append('a');
+    disk.failAt({ operation: 'sync', path: /seg$/, error: 'EIO' });
+    const outcome = Promise.allSettled([log.sync()]);
+    await Promise.resolve();
+    // The kernel has dropped the pages and told the one sync; its promise is settled in a later turn.
+    disk.completeSyncs();
+    failure('ERR_VARVE_IO', () => log.syncNow());
+    expect([log.poisoned, log.durableLsn]).toEqual([true, 0]);
+    expect((await outcome)[0].status).toBe('rejected');
+    await expectPoisoned(log, ['a'], /EIO/);
+    disk.queue.mode = 'immediate';
+    await log.close();
+    disk.powerCut(undefined, { pages: 'lost', sizes: 'old' });
+    wipeCore(core);
+    expectRecovered(['a'], 0);
+  });
+
   it('that is started by the log itself poisons it too', async () => {
     const log = open();
     disk.failAt({ operation: 'sync', path: /seg$/, error: 'EIO', times: Infinity });

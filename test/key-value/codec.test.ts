@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { compileCodec, type CompiledCodec } from '../../host/key-value/codec.ts';
 import { loadMsgpackr, msgpack } from '../../host/key-value/msgpack.ts';
-import { VALUE_BYTES_MAX, type BufferCodec, type ValueCodec } from '../../host/key-value/types.ts';
+import type { BufferCodec, ValueCodec } from '../../host/key-value/types.ts';
+import { VALUE_BYTES_MAX } from '../../host/limits.ts';
 
 /** The bytes that the store would keep. */
 function bytesOf(encoded: Uint8Array | string): Buffer {

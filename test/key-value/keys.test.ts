@@ -47,6 +47,14 @@ describe('a key', () => {
     }
   });
 
+  it('has at least a byte, and the refusal says how many there are', () => {
+    for (const key of ['', new Uint8Array(0), Buffer.alloc(0)]) {
+      expect(refusal(key)).toMatchObject({
+        name: 'RangeError', message: 'key must be 1 to 65536 bytes long, not 0', code: 'ERR_VARVE_INVALID_ARGUMENT',
+      });
+    }
+  });
+
   it('has at most 64 KiB', () => {
     const most: Key[] = ['k'.repeat(65536), 'é'.repeat(32768), '𝄞'.repeat(16384), new Uint8Array(65536)];
     for (const key of most) {

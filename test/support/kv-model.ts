@@ -41,10 +41,20 @@ function applied(state: Map<string, Entry>, { first, changes }: Unit): void {
   }
 }
 
+/** A put, a delete or a clear, as a watcher is told of it. */
+export interface SingleChange {
+  readonly lsn: number;
+  readonly type: 'put' | 'delete' | 'clear';
+  readonly key: string | undefined;
+  readonly value: Buffer | undefined;
+}
+
 export class KeyValueModel {
   private base = new Map<string, Entry>();
   private units: Unit[] = [];
   private current = new Map<string, Entry>();
+  /** Everything that was ever written and is there. */
+  private past: Unit[] = [];
   /** Units of a call that is under way, or was cut short. */
   private pending: Unit[] = [];
   /** The last LSN that a call has returned for. */
@@ -71,9 +81,25 @@ export class KeyValueModel {
       if (unit.last > lastLsn) throw new Error(`the store ends at ${lastLsn}, inside ${unit.first} to ${unit.last}`);
       applied(this.current, unit);
       this.units.push(unit);
+      this.past.push(unit);
     }
     this.pending = [];
     this.committedLsn = lastLsn;
+  }
+
+  /** Each single change from one LSN to another, in order. */
+  changesBetween(first: number, last: number): SingleChange[] {
+    const found: SingleChange[] = [];
+    for (const unit of this.past) {
+      if (unit.last < first || unit.first > last) continue;
+      if (unit.changes === 'clear') found.push({ lsn: unit.first, type: 'clear', key: undefined, value: undefined });
+      else {
+        for (const [at, [key, entry]] of unit.changes.entries()) {
+          found.push({ lsn: unit.first + at, type: entry === undefined ? 'delete' : 'put', key, value: entry?.value });
+        }
+      }
+    }
+    return found.filter(({ lsn }) => lsn >= first && lsn <= last);
   }
 
   /** What a store holds that ends at `lsn`. */
@@ -93,6 +119,7 @@ export class KeyValueModel {
     const state = this.at(lsn);
     const units = [...this.units, ...this.pending].filter(({ last }) => last <= lsn);
     const kept = units.filter(({ last }) => last <= durable);
+    this.past = [...this.past, ...this.pending].filter(({ last }) => last <= lsn);
     for (const unit of kept) applied(this.base, unit);
     this.units = units.slice(kept.length);
     this.current = new Map(state);

@@ -13,6 +13,7 @@ import { compareKey, compareWhole } from './kv-judge.ts';
 import { DIRECTORY, KeyValueOnlooker, closeWhateverFails } from './kv-onlooker.ts';
 import { KEYS, type Operation, drawOperation } from './kv-operations.ts';
 import { type Store, turns } from './kv-session.ts';
+import { KeyValueWatching } from './kv-watching.ts';
 import { drawFault, fillUp, lyingStorage } from './log-faults.ts';
 import { wipeCore } from './log-fixture.ts';
 import type { Random } from './random.ts';
@@ -47,6 +48,7 @@ export class KeyValueWorkload extends KeyValueDriver {
   private readonly tally: Tally;
   private storage: SimulatedStorage;
   private readonly onlooker: KeyValueOnlooker | undefined;
+  private readonly watching: KeyValueWatching;
   /** The last LSN that was said to be on disk. */
   private durableLsn = 0;
   /** Whether a fault has struck since the store was opened. */
@@ -69,6 +71,7 @@ export class KeyValueWorkload extends KeyValueDriver {
     this.random = setup.random;
     this.tally = setup.tally;
     this.storage = this.start();
+    this.watching = new KeyValueWatching(setup.random.fork(), setup.tally);
     this.onlooker = setup.readerCore && new KeyValueOnlooker(disk, setup.readerCore, setup.random, setup.tally);
   }
 
@@ -126,14 +129,12 @@ export class KeyValueWorkload extends KeyValueDriver {
       if (operation.name === 'reopen') this.forgetIterations();
       await this.run(operation);
       if (disk.queue.mode === 'manual' && random.chance(0.5)) disk.completeSyncs(random.between(1, 3));
-      // Until the log is told of a sync off the event loop that has failed, a blocking one passes over it: the kernel
-      // reports an error once. That is not simulated here.
-      for (let hop = 0; hop < 20; hop++) await Promise.resolve();
       if (random.chance(0.3)) await turns(1);
       this.noteFaults();
       this.mustLive();
       this.throwErrors();
       this.inspect(operation);
+      if (this.setup.faults !== true && random.chance(0.3)) await this.watching.look(this.store, this.model);
     } catch (error) {
       this.noteFaults();
       if (this.ended() === 'power-cut') return false;

@@ -19,12 +19,15 @@ export class SimulatedFile implements StoredFile {
   private readonly process: SimulatedStorage;
   private readonly access: 'read' | 'write';
   private open = true;
+  /** Failed syncs of the file that syncs off the event loop, and blocking ones, were told of. */
+  private readonly told: { later: number; now: number };
 
   constructor(process: SimulatedStorage, inode: Inode, path: string, access: 'read' | 'write') {
     this.process = process;
     this.inode = inode;
     this.path = path;
     this.access = access;
+    this.told = { later: inode.failures, now: inode.failures };
   }
 
   size(): number {
@@ -112,11 +115,11 @@ export class SimulatedFile implements StoredFile {
   }
 
   async sync(): Promise<void> {
-    await this.disk.queue.submit(this.process, this.beginSync());
+    await this.disk.queue.submit(this.process, this.beginSync('later'));
   }
 
   syncNow(): void {
-    this.beginSync()();
+    this.beginSync('now')();
   }
 
   map(memory: CoreMemory, address: number, length: number, access: MappingAccess, offset = 0): Mapping {
@@ -213,20 +216,25 @@ export class SimulatedFile implements StoredFile {
     show(inode, Math.floor(Math.min(before, position) / PAGE_BYTES), pagesFor(end));
   }
 
-  /** Submits a sync; returns what completes it. */
-  private beginSync(): () => void {
+  /** Submits a sync; returns what completes it. Each failure is reported once to each kind of sync, as on Linux. */
+  private beginSync(kind: 'later' | 'now'): () => void {
     this.mustBeOpen('fdatasync');
     const plan = this.disk.enter(this.process, 'sync', this.path);
     this.disk.noteSync();
-    this.disk.pull(this.inode);
-    const snapshot = this.inode.beginSync();
+    const { inode, told } = this;
+    this.disk.pull(inode);
+    const snapshot = inode.beginSync();
     return () => {
       if (plan === undefined) {
-        this.inode.completeSync(snapshot);
-        return;
+        inode.completeSync(snapshot);
+      } else {
+        inode.failSync(snapshot, plan.dirtyPages !== 'kept');
+        inode.failures++;
+        inode.errno = plan.error;
       }
-      this.inode.failSync(snapshot, plan.dirtyPages !== 'kept');
-      throw systemError('fdatasync', plan.error, this.path);
+      if (told[kind] === inode.failures) return;
+      told[kind] = inode.failures;
+      throw systemError('fdatasync', inode.errno, this.path);
     };
   }
 }

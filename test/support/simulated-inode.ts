@@ -105,6 +105,9 @@ export class Inode {
   inFlight: Snapshot[] = [];
   /** Pages that a failed sync marked clean, with their bytes then: no later sync writes them unless they change. */
   readonly failed = new Map<number, Buffer>();
+  /** Syncs that have failed, and what the last one failed with. */
+  failures = 0;
+  errno = '';
   links = 0;
   handles = 0;
   readonly mappings: MappedRange[] = [];

@@ -119,7 +119,8 @@ function withKey<T extends { readonly key?: Buffer }>({ key, ...rest }: T): obje
   return key === undefined ? rest : { ...rest, ...keyMember(key) };
 }
 
-function keyMember(key: Buffer): object {
+/** A key as JSON can hold it. */
+export function keyMember(key: Buffer): object {
   const text = key.toString();
   return Buffer.from(text).equals(key) ? { key: text } : { key_b64: key.toString('base64') };
 }
@@ -144,8 +145,12 @@ function* linesOf(report: KeyValueCheck<Buffer>, seconds: number): Generator<str
 }
 
 function ofKey(key: Buffer | undefined): string {
-  // A key may hold anything: JSON escapes what a terminal would obey.
-  return key === undefined ? '' : `, key ${JSON.stringify(key.toString()).replace(/[\p{Cc}\p{Cf}]/gu, '?')}`;
+  return key === undefined ? '' : `, key ${keyText(key)}`;
+}
+
+/** A key for people; it may hold anything, and JSON escapes what a terminal would obey. */
+export function keyText(key: Buffer): string {
+  return JSON.stringify(key.toString()).replace(/[\p{Cc}\p{Cf}]/gu, '?');
 }
 
 interface CompactOptions extends JsonOptions {
