@@ -19,7 +19,7 @@ import { printEnvironment, printFailure, printSummary, printTopic } from './lib/
 
 const NAMES = ['append', 'batch', 'scan', 'check', 'read', 'durable', 'open', 'crc', 'memory', 'readers', 'catch-up',
   'writer-cost', 'typed', 'typed-watch', 'kv-load', 'kv-get', 'kv-durable', 'kv-open', 'kv-scan', 'kv-compact',
-  'kv-memory', 'kv-flip'];
+  'kv-memory', 'kv-flip', 'wal-append', 'wal-workers', 'wal-recover', 'wal-checkpoint'];
 const FREE_BYTES_MIN = 6 * 2 ** 30;
 /** Memory that is touched before the first benchmark, if so much is free. */
 const TOUCHED_BYTES_MAX = 6 * 2 ** 30;

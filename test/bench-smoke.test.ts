@@ -12,6 +12,7 @@ import { ROOT } from './support/repository.ts';
 const NAMES = [
   'append', 'batch', 'scan', 'check', 'read', 'durable', 'open', 'crc', 'memory', 'readers', 'catch-up', 'writer-cost',
   'typed', 'typed-watch', 'kv-load', 'kv-get', 'kv-durable', 'kv-open', 'kv-scan', 'kv-compact', 'kv-memory', 'kv-flip',
+  'wal-append', 'wal-workers', 'wal-recover', 'wal-checkpoint',
 ];
 
 interface Row { group: string; who: string; values: number[]; median: number }
