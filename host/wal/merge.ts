@@ -294,7 +294,8 @@ export class WalMerge implements IterableIterator<WalEntry, undefined> {
       for (const cursor of this.cursors) {
         if (cursor.sparing && cursor.loadedAt >= (victim?.loadedAt ?? 0)) victim = cursor;
       }
-      if (victim === undefined) return false;
+      // Whoever else reads the logs may have mapped something since.
+      if (victim === undefined) return this.cursors.some(({ log }) => log.segments.pool.spare());
       if (victim.log.segments.pool.spare()) return true;
       victim.sparing = false;
     }
