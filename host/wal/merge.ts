@@ -64,8 +64,10 @@ class Cursor {
   kind = 0;
   entries = 0;
   lost = 0;
-  /** When it was loaded last, of all loads of the merge; 0 where its log is known to have nothing mapped to spare. */
+  /** When it was loaded last, of all loads of the merge. What it has mapped before the first may be somebody else's. */
   loadedAt = 0;
+  /** Whether its log may have something mapped that it can spare. */
+  sparing = true;
 
   constructor(source: MergeSource, runBytes: number, options: MergeOptions) {
     const { core, log } = source;
@@ -267,11 +269,12 @@ export class WalMerge implements IterableIterator<WalEntry, undefined> {
   }
 
   private load(cursor: Cursor): boolean {
-    cursor.loadedAt = 0;
+    cursor.sparing = false;
     for (;;) {
       try {
         const loaded = cursor.load();
         cursor.loadedAt = ++this.loads;
+        cursor.sparing = true;
         if (cursor.run !== undefined) this.bytes += cursor.run.end;
         return loaded;
       } catch (error) {
@@ -288,10 +291,13 @@ export class WalMerge implements IterableIterator<WalEntry, undefined> {
   private spare(): boolean {
     for (;;) {
       let victim: Cursor | undefined;
-      for (const cursor of this.cursors) if (cursor.loadedAt > (victim?.loadedAt ?? 0)) victim = cursor;
-      if (victim === undefined) return false;
+      for (const cursor of this.cursors) {
+        if (cursor.sparing && cursor.loadedAt >= (victim?.loadedAt ?? 0)) victim = cursor;
+      }
+      // Whoever else reads the logs may have mapped something since.
+      if (victim === undefined) return this.cursors.some(({ log }) => log.segments.pool.spare());
       if (victim.log.segments.pool.spare()) return true;
-      victim.loadedAt = 0;
+      victim.sparing = false;
     }
   }
 }
