@@ -6,6 +6,7 @@
  * that fails fails for all who waited for it, and the owner poisons the log: what is on disk is unknown then, and
  * trying again would report success for pages that the kernel has already dropped.
  */
+import type { Segment } from './segment.ts';
 
 /** Who owns the files. */
 export interface SyncOwner {
@@ -17,6 +18,20 @@ export interface SyncOwner {
   syncFiles(): Promise<void>;
   /** Told when a sync failed, before anyone else. */
   failed(error: unknown): void;
+}
+
+/** What a sync of the disk covers. */
+export interface SyncTarget {
+  readonly lsn: number;
+  readonly position: number;
+  /** How many truncations there had been. */
+  readonly cuts: number;
+  readonly sealed: readonly Segment[];
+  readonly active: Segment | undefined;
+  /** Where the active segment's frames ended. */
+  readonly end: number;
+  /** Names in the directory that it covers; 0 where all were covered before. */
+  readonly names: number;
 }
 
 export class Syncer {

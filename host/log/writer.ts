@@ -12,24 +12,10 @@ import { BatchAppender } from './batches.ts';
 import type { SegmentPool } from './pool.ts';
 import { takePlace, writeKept, type Recovered, type Replacement } from './recovery.ts';
 import type { LogContext, Segment } from './segment.ts';
-import { Syncer } from './syncer.ts';
+import { Syncer, type SyncTarget } from './syncer.ts';
 
 /** Sealed segments that may wait for a sync before one is started without being asked for. */
 const UNSYNCED_SEGMENTS_MAX = 16;
-
-/** What a sync of the disk covers. */
-interface SyncTarget {
-  readonly lsn: number;
-  readonly position: number;
-  /** How many truncations there had been. */
-  readonly cuts: number;
-  readonly sealed: readonly Segment[];
-  readonly active: Segment | undefined;
-  /** Where the active segment's frames ended. */
-  readonly end: number;
-  /** Names in the directory that it covers; 0 where all were covered before. */
-  readonly names: number;
-}
 
 export class LogWriter extends BatchAppender {
   private readonly lock: Lock;
