@@ -53,7 +53,7 @@ export class GroupState {
 /** One core, at 4096 and on, every 128 bytes. */
 @unmanaged
 export class GroupCore {
-  /** The last epoch that a barrier has ended on this core since it was attached. Stored last of the four. */
+  /** The last epoch that was ended on this core. 0 while the next two change. */
   ended: u64;
   /** LSN of that barrier. */
   barrierLsn: u64;

@@ -2,6 +2,7 @@
  * The typed handle of a mapped `GROUP` file (assembly/layout/group.ts). Knows fields, not policy: who stores to what is
  * host/wal's business. On a read-only page nothing but the getters may be called.
  */
+import { VarveError } from '../errors/varve-error.ts';
 import {
   GROUP_ANSWERS_OFFSET, GROUP_COPY_OFFSET, GROUP_CORES_MAX, GROUP_CORES_OFFSET, GROUP_CORE_STRIDE, GROUP_STATE_OFFSET,
   GROUP_WAKE_OFFSET, GroupCore, GroupIdentity, GroupState, SCRATCH_OFFSET, Status,
@@ -11,6 +12,8 @@ import { Fields } from './fields.ts';
 import { WakeGroup } from './wake-group.ts';
 
 const PAGE_BYTES = 4096;
+/** What a frame has room for. */
+const EPOCH_MAX = 2 ** 32 - 1;
 
 /** What a group is, for as long as it lives. */
 export interface GroupFacts {
@@ -105,7 +108,12 @@ export class GroupPage {
     this.core.exports.storeWord(this.at + GROUP_STATE_OFFSET + GroupState.barrier, 0);
   }
 
+  /** Errors: ERR_VARVE_OUT_OF_RANGE where a frame has no room for it */
   raiseEpoch(epoch: number): void {
+    if (epoch > EPOCH_MAX) {
+      throw new VarveError('ERR_VARVE_OUT_OF_RANGE',
+        `the epochs of this group are used up at ${EPOCH_MAX}; make a new group`, { epoch });
+    }
     this.core.exports.raiseWord(this.at + GROUP_STATE_OFFSET + GroupState.epoch, epoch);
   }
 
@@ -132,10 +140,17 @@ export class GroupPage {
     return this.at + GROUP_CORES_OFFSET + core * GROUP_CORE_STRIDE;
   }
 
-  /** The last epoch that was ended on a core; loaded before what is said of its barrier. */
+  /** The last epoch that was ended on a core. */
   ended(core: number): number { return this.word(core, GroupCore.ended); }
-  barrierLsn(core: number): number { return this.word(core, GroupCore.barrierLsn); }
-  barrierPosition(core: number): number { return this.word(core, GroupCore.barrierPosition); }
+
+  /** The barrier of an epoch, where that is the last one that was ended on a core. */
+  barrierOf(core: number, epoch: number): { readonly sequence: number; readonly position: number } | undefined {
+    if (this.ended(core) !== epoch) return undefined;
+    const sequence = this.word(core, GroupCore.barrierLsn);
+    const position = this.word(core, GroupCore.barrierPosition);
+    return this.ended(core) === epoch ? { sequence, position } : undefined;
+  }
+
   /** The last epoch whose end on a core is known to be on disk. */
   durable(core: number): number { return this.word(core, GroupCore.durable); }
   /** The last asking for a sync that was answered. */
@@ -155,8 +170,12 @@ export class GroupPage {
     Atomics.store(words, (this.line(core) + GroupCore.state) / 4, state);
   }
 
-  /** Says that an epoch was ended on a core, where its barrier is, and how far its end is known to be on disk. */
+  /**
+   * Says that an epoch was ended on a core, and where its barrier is. Order: `ended` is 0 while the others change, so
+   * that who finds it the same before and after he has loaded them has those that belong to it.
+   */
   setEnded(core: number, ended: number, lsn: number, position: number): void {
+    this.setWord(core, GroupCore.ended, 0);
     this.setWord(core, GroupCore.barrierLsn, lsn);
     this.setWord(core, GroupCore.barrierPosition, position);
     this.setWord(core, GroupCore.ended, ended);

@@ -565,7 +565,7 @@ export const GroupState = {
 
 /** One core, at 4096 and on, every 128 bytes. */
 export const GroupCore = {
-  /** u64. The last epoch that a barrier has ended on this core since it was attached. Stored last of the four. */
+  /** u64. The last epoch that was ended on this core. 0 while the next two change. */
   ended: 0,
   /** u64. LSN of that barrier. */
   barrierLsn: 8,

@@ -37,16 +37,17 @@ export async function askAll(
     for (const core of waiting) attacher.own(core)?.serve();
     waiting = waiting.filter((core) => !answered(core));
     if (waiting.length === 0) return;
-    requireSound(group, waiting);
     const now = performance.now();
     const isTimeToLook = now >= lookAt;
     // Once more for those who have attached their core since.
     if (isTimeToLook) group.ring();
     for (const core of waiting) {
-      if (group.page.coreState(core) === CORE_STATE.detached || isTimeToLook) {
+      // Whoever had it may have died.
+      if (isTimeToLook || group.page.coreState(core) !== CORE_STATE.attached) {
         await answerFor(attacher, core, answered);
       }
     }
+    requireSound(group, waiting);
     if (isTimeToLook) lookAt = now + LOOK_MS;
     if (now >= until) throw outOfTime(group, waiting.filter((core) => !answered(core)));
     await group.waitAnswered(seen, Math.min(LOOK_MS, until - now));

@@ -132,9 +132,8 @@ export class Coordinator implements Attacher {
 
   /** Where an epoch ends on a core that has ended it. */
   private cutOf(core: number, epoch: number): CorePosition {
-    const { page } = this.file;
-    const cut = { core, sequence: page.barrierLsn(core), position: page.barrierPosition(core) };
-    if (page.ended(core) === epoch) return cut;
+    const barrier = this.file.page.barrierOf(core, epoch);
+    if (barrier !== undefined) return { core, ...barrier };
     // It has ended a later one since.
     const reader = readCore(this.source, core);
     try {
