@@ -59,7 +59,8 @@ export class WalWriter {
   private readonly clock: EntryClock;
   /** Entries until the clock is read again. */
   private clockIn = 0;
-  /** Entries until the policy asks for a sync. */
+  /** Whether it syncs by itself, and how many entries there are until then. */
+  private readonly hasPolicy: boolean;
   private syncIn: number;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private readonly number = new DataView(new ArrayBuffer(8));
@@ -79,7 +80,8 @@ export class WalWriter {
     this.words = memory.unsigned;
     this.bytes = memory.bytes;
     this.epochWord = group.page.epochWord;
-    this.syncIn = options.sync.entries === 0 ? Infinity : options.sync.entries;
+    this.hasPolicy = options.sync.entries > 0 || options.sync.ms > 0;
+    this.syncIn = options.sync.entries;
     this.clock = new EntryClock(options.now);
     this.service = new CoreService(group, core, log, this.clock, () => this.sync());
   }
@@ -156,11 +158,11 @@ export class WalWriter {
   /** Before each entry: refuses a closed writer, reads the clock when it is time, and follows the group's epoch. */
   private before(): void {
     if (--this.clockIn < 0 || this.log.isFirstOfTurn) this.readClock();
-    if (Atomics.load(this.words, this.epochWord) !== this.log.epoch) this.service.follow();
+    if (this.words[this.epochWord] !== this.log.epoch) this.service.follow();
   }
 
   private after(): number {
-    if (--this.syncIn <= 0 || this.policy.ms > 0) this.syncByPolicy();
+    if (this.hasPolicy) this.syncByPolicy();
     return this.log.lastPosition;
   }
 
@@ -176,7 +178,7 @@ export class WalWriter {
       this.syncNow();
       return;
     }
-    if (entries > 0 && this.syncIn <= 0) {
+    if (entries > 0 && --this.syncIn <= 0) {
       this.syncIn = entries;
       this.syncUnasked();
     } else if (ms > 0 && this.timer === undefined) {
