@@ -10,8 +10,8 @@ import { declareWalStat } from './stat.ts';
 
 export function declareWal(program: Command, run: Run): void {
   const group = program.command('wal').summary('look at, check and repair a group of write-ahead logs')
-    .description('Commands for groups of write-ahead logs. All but repair take no lock and create nothing; they work '
-      + 'beside running writers.')
+    .description('Commands for groups of write-ahead logs. All but repair take no lock and create nothing; they '
+      + 'work beside running writers.')
     .showHelpAfterError('hint: varve wal --help');
   for (const add of [declareWalStat, declareWalCheck, declareWalCat, declareWalMerge, declareWalRepair]) add(group, run);
 }
