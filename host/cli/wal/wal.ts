@@ -13,5 +13,7 @@ export function declareWal(program: Command, run: Run): void {
     .description('Commands for groups of write-ahead logs. All but repair take no lock and create nothing; they '
       + 'work beside running writers.')
     .showHelpAfterError('hint: varve wal --help');
-  for (const add of [declareWalStat, declareWalCheck, declareWalCat, declareWalMerge, declareWalRepair]) add(group, run);
+  for (const add of [
+    declareWalStat, declareWalCheck, declareWalCat, declareWalMerge, declareWalRepair,
+  ]) add(group, run);
 }
