@@ -53,15 +53,18 @@ export type {
 } from './key-value/types.ts';
 export { WalGroup } from './wal/wal-group.ts';
 export type { WalWriter } from './wal/writer.ts';
+export type { CoreCheck, WalCheck, WalCheckOptions, WalDamage } from './wal/check.ts';
 export type { CommitOffsets } from './wal/commit.ts';
 export type { Checkpoint, CheckpointInfo, UnusableCheckpoint } from './wal/checkpoint-file.ts';
 export type { CheckpointState } from './wal/checkpoint-state.ts';
 export type { WalEntry, WalEntryType } from './wal/entry.ts';
 export type { CoreRecovery, RecoveryEnd, WalRecovery } from './wal/recover.ts';
+export type { CoreRepair, WalRepair, WalRepairOptions } from './wal/repair.ts';
 export type { WalReplay } from './wal/replay.ts';
+export type { CoreStats, WalStats } from './wal/stats.ts';
 export type {
   AskOptions, CheckpointOptions, CorePosition, EpochCut, RecoverOptions, SyncPolicy, WalCreateOptions, WalGroupOptions,
-  WalWriterOptions,
+  WalMergeOptions, WalWriterOptions,
 } from './wal/types.ts';
 export { Kind } from './generated/abi.ts';
 export { VarveError, type ErrorDetails } from './errors/varve-error.ts';

@@ -42,6 +42,19 @@ export function inspect(directory: string): StoreInspector {
   return new StoreInspector(resolve(directory), realStorage(), Core.shared());
 }
 
+/** The kind of the log in a directory, as far as its files can be read; `undefined` where there is none. */
+export function storeKindOf(directory: string): number | undefined {
+  try {
+    const inspector = inspect(directory);
+    const control = inspector.control();
+    if (control?.valid === true) return control.storeKind;
+    return inspector.segments().find(({ header }) => header !== undefined)?.header?.identity.storeKind;
+  } catch {
+    // Whoever opens it says what is wrong.
+    return undefined;
+  }
+}
+
 /** How a command is declared. */
 export interface Declaration {
   /** `cat <dir>` */

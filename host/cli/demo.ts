@@ -1,8 +1,8 @@
 /**
  * `varve demo`: the main job on real input. It appends every record of a data set to a log, syncs, closes, opens again,
- * scans and checks all of it, reads at random, does the like with typed records (demo-typed.ts) and with keys
- * (demo-keys.ts), and prints what it did, how fast, and where the files are. Whatever it reads is compared with the
- * input: a wrong byte ends it with exit code 3.
+ * scans and checks all of it, reads at random, does the like with typed records (demo-typed.ts), with keys
+ * (demo-keys.ts) and with a group of logs whose writers are processes (demo-group.ts), and prints what it did, how
+ * fast, and where the files are. Whatever it reads is compared with the input: a wrong byte ends it with exit code 3.
  */
 import type { Command } from 'commander';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { Core, RecordLog } from '../index.ts';
 import { declare, type Context, type Run } from './context.ts';
+import { declareDemoIngester, demoGroup, type GroupResult } from './demo-group.ts';
 import { demoKeys, type KeysResult } from './demo-keys.ts';
 import { Mismatch, randomFrom, timed, type Step } from './demo-steps.ts';
 import { declareDemoReader, demoTyped, flightsOf, type TypedResult } from './demo-typed.ts';
@@ -31,6 +32,8 @@ interface Options {
 const TYPED_FILE = 'flights.varve';
 /** The key-value store, a directory of its own there. */
 const KEYS_DIRECTORY = 'keys';
+/** The group of write-ahead logs. */
+const GROUP_DIRECTORY = 'wal';
 const DATA_SET = 'flights-200k.json';
 const READS_DEFAULT = 100_000;
 
@@ -39,7 +42,8 @@ export function declareDemo(program: Command, run: Run): void {
     usage: 'demo',
     summary: 'append, scan, check and read 200,000 real records, and say how fast',
     description: 'The records are those of vega-datasets\' flights-200k.json: first in a log, then as typed records that a '
-      + 'second process reads while they are written, then by key, with airports beside them. The files stay where they are said to be, so that they can be '
+      + 'second process reads while they are written, then by key, with airports beside them, and in the end in a group of write-ahead logs, of whose processes one is '
+      + 'killed. The files stay where they are said to be, so that they can be '
       + 'looked at.',
     examples: ['varve demo', 'varve demo --input events.ndjson --dir ./events-log', 'varve demo --no-keep'],
   })
@@ -52,6 +56,7 @@ export function declareDemo(program: Command, run: Run): void {
     .option('--json', 'print one JSON object, schema varve.demo.v1')
     .action((options: Options) => run((context) => demo(context, options)));
   declareDemoReader(program, run);
+  declareDemoIngester(program, run);
 }
 
 async function demo(context: Context, options: Options): Promise<Exit> {
@@ -71,7 +76,8 @@ async function demo(context: Context, options: Options): Promise<Exit> {
     const flights = flightsOf(texts);
     const typed = flights && await demoTyped(steps, join(directory, TYPED_FILE), flights, options);
     const keys = await demoKeys(steps, join(directory, KEYS_DIRECTORY), input, texts, options);
-    await report(context, options, { input, directory, texts, steps, typed, keys });
+    const group = await demoGroup(steps, join(directory, GROUP_DIRECTORY), directory, texts);
+    await report(context, options, { input, directory, texts, steps, typed, keys, group });
     return Exit.Ok;
   } catch (error) {
     if (!(error instanceof Mismatch)) throw error;
@@ -183,9 +189,10 @@ interface Result {
   /** Where the records are flights. */
   readonly typed: TypedResult | undefined;
   readonly keys: KeysResult;
+  readonly group: GroupResult;
 }
 
-/** The files of the demo, those in the directory of the key-value store too. */
+/** The files of the demo, those in the directories of the other stores too. */
 function filesIn(directory: string): { readonly name: string; readonly bytes: number }[] {
   return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
     const path = join(directory, entry.name);
@@ -195,7 +202,7 @@ function filesIn(directory: string): { readonly name: string; readonly bytes: nu
 }
 
 async function report({ out }: Context, options: Options, result: Result): Promise<void> {
-  const { input, directory, texts, steps, typed, keys } = result;
+  const { input, directory, texts, steps, typed, keys, group } = result;
   const files = filesIn(directory);
   const fileBytes = files.reduce((sum, file) => sum + file.bytes, 0);
   const peakRssBytes = process.resourceUsage().maxRSS * 1024;
@@ -203,7 +210,7 @@ async function report({ out }: Context, options: Options, result: Result): Promi
   if (options.json === true) {
     await out.json({
       schema: 'varve.demo.v1', input, directory, kept: options.keep, records: texts.length, steps, typed: typed ?? null,
-      keys, files,
+      keys, group, files,
       peakRssBytes, core: variant, node: process.version, platform: `${process.platform}-${process.arch}`,
     });
     return;
@@ -223,6 +230,8 @@ async function report({ out }: Context, options: Options, result: Result): Promi
         + `${typed.behindMs.toFixed(1)} ms after it was appended`],
     ] as const),
     ['keys', `${count(keys.keys)}; compaction made ${size(keys.bytesAfter)} of ${size(keys.bytesBefore)}`],
+    ['group', `of ${group.processes} processes one was killed, after ${count(group.killedAfter)} of `
+      + `${plural(group.killedOf, 'record')}; a checkpoint and ${plural(group.replayed, 'entry', 'entries')} gave all of it back`],
     ['files', `${options.keep ? directory : `${directory} (removed)`}: ${plural(files.length, 'file')}, ${sizeExact(fileBytes)}`],
     ['memory', `${size(peakRssBytes)} at most, the data set and its texts included`],
     ['core', `${variant}, Node.js ${process.version}, ${process.platform}-${process.arch}`],
@@ -230,6 +239,7 @@ async function report({ out }: Context, options: Options, result: Result): Promi
       ['look', `${command} stat ${directory}`],
       ['', `${command} cat ${directory} --limit 3`],
       ['', `${command} kv stat ${join(directory, KEYS_DIRECTORY)}`],
+      ['', `${command} wal stat ${join(directory, GROUP_DIRECTORY)}`],
     ] as const : []),
   ]));
 }

@@ -16,6 +16,7 @@ import { declareMigrate } from './commands/migrate.ts';
 import { declareStat } from './commands/stat.ts';
 import { declareWatch } from './commands/watch.ts';
 import { declareKeyValue } from './kv/kv.ts';
+import { declareWal } from './wal/wal.ts';
 import { makeContext, type Run } from './context.ts';
 import { declareDemo } from './demo.ts';
 import { describeError, Exit, EXIT_HELP, exitOf } from './exit.ts';
@@ -42,8 +43,8 @@ cat, stat, check, dump and watch take no lock and create nothing; they work besi
 
 ${EXIT_HELP}`);
   for (const add of [
-    declareAppend, declareCat, declareStat, declareCheck, declareDump, declareWatch, declareKeyValue, declareRepair,
-    declareMigrate, declareImport, declareExport, declareGenerate, declareDemo,
+    declareAppend, declareCat, declareStat, declareCheck, declareDump, declareWatch, declareKeyValue, declareWal,
+    declareRepair, declareMigrate, declareImport, declareExport, declareGenerate, declareDemo,
   ]) add(program, run);
   return program;
 }

@@ -14,6 +14,8 @@ import { WakeGroup } from './wake-group.ts';
 const PAGE_BYTES = 4096;
 /** What a frame has room for. */
 const EPOCH_MAX = 2 ** 32 - 1;
+/** Where the identity stands, and where once more. */
+const COPIES = [0, GROUP_COPY_OFFSET] as const;
 
 /** What a group is, for as long as it lives. */
 export interface GroupFacts {
@@ -54,7 +56,7 @@ export function encodeGroup(core: Core, facts: GroupFacts): Uint8Array {
 /** What the first page of a file says of its group, by either of its two copies; a `Status` where both are damaged. */
 export function decodeGroup(core: Core, page: Uint8Array): GroupFacts | number {
   let status: number = Status.BadMagic;
-  for (const offset of [0, GROUP_COPY_OFFSET]) {
+  for (const offset of COPIES) {
     const identity = page.subarray(offset, offset + GroupIdentity.BYTES);
     if (identity.length < GroupIdentity.BYTES) continue;
     core.memory.bytes.set(identity, SCRATCH_OFFSET);
@@ -88,6 +90,22 @@ export class GroupPage {
     this.wake = new WakeGroup(core, at, GROUP_WAKE_OFFSET);
     this.answers = new WakeGroup(core, at, GROUP_ANSWERS_OFFSET);
     this.epochWord = (at + GROUP_STATE_OFFSET + GroupState.epoch) / 4;
+  }
+
+  /** Where the two copies of the identity begin, and the `Status` of each. */
+  copies(): { readonly offset: number; readonly status: number }[] {
+    return COPIES.map((offset) => ({ offset, status: this.core.exports.checkGroup(this.at + offset) }));
+  }
+
+  /** Puts the copy that is valid in the place of one that is not; whether there was one. */
+  restoreCopies(): boolean {
+    const copies = this.copies();
+    const valid = copies.find(({ status }) => status === Status.Ok)!;
+    const damaged = copies.filter(({ status }) => status === Status.BadMagic || status === Status.BadHeader);
+    const from = this.at + valid.offset;
+    const { bytes } = this.core.memory;
+    for (const { offset } of damaged) bytes.copyWithin(this.at + offset, from, from + GroupIdentity.BYTES);
+    return damaged.length > 0;
   }
 
   /** The epoch that new entries belong to. */

@@ -23,42 +23,42 @@ export const ERROR_CODES = {
   },
   ERR_VARVE_RECORD_TOO_LARGE: {
     kind: 'capacity',
-    means: 'A payload is above 64 MiB, a key above 64 KiB, or a batch does not fit into one segment.',
+    means: 'A payload is above 64 MiB, a key above 64 KiB, a batch does not fit into one segment, or the offsets of a commit are too many.',
     next: 'Split the record or the batch.',
   },
   ERR_VARVE_CLOSED: {
     kind: 'state',
-    means: 'The log, the cursor or the typed store was closed before the call.',
+    means: 'The log, the cursor, the typed store, the group or the writer of a core was closed before the call.',
     next: 'Open it again.',
   },
   ERR_VARVE_READ_ONLY: {
     kind: 'state',
-    means: 'The log or the typed store was opened with `readOnly: true` and the call would write.',
+    means: 'The log, the typed store or the group was opened with `readOnly: true` and the call would write.',
     next: 'Open it for writing.',
   },
   ERR_VARVE_POISONED: {
     kind: 'state',
-    means: 'A write or a sync, of the log or of a cursor, failed earlier, so what is on disk is unknown. Reads go on, writes are refused.',
-    next: 'Close the log or the cursor, mend the cause (`cause` holds it), open it again: recovery keeps all that is valid.',
+    means: 'A write or a sync, of the log, of a cursor or of a core of a group, failed earlier, so what is on disk is unknown. Reads go on, writes are refused. Where a group asks all cores, `details.core` and `details.pid` say whose writer it is.',
+    next: 'Close the log, the cursor or the writer, mend the cause (`cause` holds it), open it again: recovery keeps all that is valid.',
   },
   ERR_VARVE_LOCKED: {
     kind: 'locked',
-    means: 'Another writer has the directory open, or another follower the cursor; `details.pid` names its process where it is known.',
-    next: 'Stop that process, or open with `readOnly: true`; give each follower a cursor of its own.',
+    means: 'Another writer has the directory open, or another follower the cursor, another coordinator the group, another thread or process the core; `details.pid` names its process where it is known.',
+    next: 'Stop that process, or open with `readOnly: true`; give each follower a cursor of its own, and each writer of a group its own core.',
   },
   ERR_VARVE_NOT_FOUND: {
     kind: 'state',
-    means: 'There is no store in the directory, or no directory, and the call may not create one.',
-    next: 'Check the path; open for writing to create a store.',
+    means: 'There is no store, or no group, in the directory, or no directory, and the call may not create one.',
+    next: 'Check the path; open for writing to create a store, or make the group with `WalGroup.create`.',
   },
   ERR_VARVE_EXISTS: {
     kind: 'state',
-    means: 'There is a file where the call was to make a new typed store. Nothing was touched.',
+    means: 'There is a file where the call was to make a new typed store, or a group in the directory where it was to make one. Nothing was touched.',
     next: 'Open it instead, or choose another path.',
   },
   ERR_VARVE_FOREIGN_DIRECTORY: {
     kind: 'format',
-    means: 'The directory holds files that varve did not write, or a store of another face.',
+    means: 'The directory holds files that varve did not write, a store of another face, or, for a core, the log of another group or of another core.',
     next: 'Choose an empty directory, or open it with the face that made it.',
   },
   ERR_VARVE_NEWER_VERSION: {
@@ -68,8 +68,8 @@ export const ERROR_CODES = {
   },
   ERR_VARVE_CORRUPT: {
     kind: 'corruption',
-    means: 'Bytes that were synced to disk have changed or are missing, or the checksum of a typed record is wrong; `details.index` names it then. Nothing was altered.',
-    next: 'Restore a copy, or run `varve check` to see the damage and `varve repair` to save what is intact. The file of a damaged cursor can be removed, to begin again; a typed record can be set anew.',
+    means: 'Bytes that were synced to disk have changed or are missing, or the checksum of a typed record is wrong; `details.index` names it then. Of a group, `details.core` names the core, or `details.id` the checkpoint. Nothing was altered.',
+    next: 'Restore a copy, or run `varve check` to see the damage and `varve repair` to save what is intact. The file of a damaged cursor can be removed, to begin again; a typed record can be set anew; a damaged checkpoint is walked over by the next recovery.',
   },
   ERR_VARVE_RECORD_LOST: {
     kind: 'corruption',
@@ -78,13 +78,13 @@ export const ERROR_CODES = {
   },
   ERR_VARVE_OUT_OF_RANGE: {
     kind: 'invalid',
-    means: 'The LSN or the reference is not in the log: below the first, above the last, or cut since; or a typed store has no record of that index, or none any more, a ring.',
-    next: 'Compare with `firstLsn` and `lastLsn`, or with `length`.',
+    means: 'The LSN, the sequence, the position or the reference is not in the log: below the first, above the last, or cut since, or covered by a checkpoint where it was to be cut; or a typed store has no record of that index, or none any more, a ring.',
+    next: 'Compare with `firstLsn` and `lastLsn`, with `length`, or with what `stats` says of the core.',
   },
   ERR_VARVE_TRUNCATED: {
     kind: 'conflict',
     means: 'The records that were being read, or the record that a cursor stands at, were cut off or dropped meanwhile.',
-    next: 'Start again from `firstLsn` or `lastLsn`.',
+    next: 'Start again from `firstLsn` or `lastLsn`; of a group, recover or merge again.',
   },
   ERR_VARVE_CONFLICT: {
     kind: 'conflict',
@@ -93,7 +93,7 @@ export const ERROR_CODES = {
   },
   ERR_VARVE_DISK_FULL: {
     kind: 'capacity',
-    means: 'The disk, a quota or a file-size limit leaves no room for the next segment or a new cursor. Nothing was lost.',
+    means: 'The disk, a quota or a file-size limit leaves no room for the next segment, a new cursor or a checkpoint. Nothing was lost.',
     next: 'Make room and try again; the log can be read meanwhile.',
   },
   ERR_VARVE_MEMORY_FULL: {
@@ -128,8 +128,8 @@ export const ERROR_CODES = {
   },
   ERR_VARVE_CONTENTION: {
     kind: 'conflict',
-    means: 'A typed record stayed in the hands of another writer for longer than a write takes: it is stopped, or dead.',
-    next: 'Try again; where its writer is dead, open the store for writing, which frees the record and reports it.',
+    means: 'A typed record stayed in the hands of another writer for longer than a write takes: it is stopped, or dead. Or writers of a group did not answer in time; `details.cores` names their cores.',
+    next: 'Try again; where its writer is dead, open the store for writing, which frees the record and reports it. Let the writers of a group come to their event loop, or give more `timeoutMs`.',
   },
   ERR_VARVE_VALUE_TOO_LONG: {
     kind: 'capacity',

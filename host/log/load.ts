@@ -8,7 +8,7 @@ import { FOOTER_BYTES, indexBytesFor, parseFooter, parseHeader, type HeaderField
 import { VarveError } from '../errors/varve-error.ts';
 import { FORMAT_VERSION, FRAMES_OFFSET, SegmentHeader, Status } from '../generated/abi.ts';
 import type { StoredFile } from '../io/storage.ts';
-import { baseLsnOf, isOwnName, segmentName } from './names.ts';
+import { baseLsnOf, GROUP_NAME, isOwnName, segmentName } from './names.ts';
 import { Segment, type LogContext } from './segment.ts';
 
 /** A file with the name of a segment whose header is not valid. */
@@ -36,6 +36,10 @@ export function holdsStore(names: readonly string[]): boolean {
 /** Refuses a directory that holds other files but no store. Errors: ERR_VARVE_FOREIGN_DIRECTORY. */
 export function refuseForeign(directory: string, names: readonly string[]): void {
   if (holdsStore(names)) return;
+  if (names.includes(GROUP_NAME)) {
+    throw new VarveError('ERR_VARVE_FOREIGN_DIRECTORY',
+      `${directory} holds a group of write-ahead logs; open it with WalGroup`, { path: directory, names: [GROUP_NAME] });
+  }
   const foreign = names.filter((name) => !isOwnName(name));
   if (foreign.length === 0) return;
   throw new VarveError('ERR_VARVE_FOREIGN_DIRECTORY',

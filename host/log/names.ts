@@ -9,6 +9,8 @@ export const LOCK_NAME = 'LOCK';
 export const CURSORS_NAME = 'cursors';
 /** Where a key-value store keeps its table while it is closed. */
 export const KEYDIR_NAME = 'KEYDIR';
+/** What makes a directory the one of a write-ahead log group, whose logs are below it. */
+export const GROUP_NAME = 'GROUP';
 const SEGMENT_NAME = /^(\d{20})\.seg$/;
 const NEW_NAME = /^\d{20}\.seg\.new$|^spare-e\d+-\d+$/;
 const HINT_NAME = /^(\d{20})\.hint$/;

@@ -3,6 +3,7 @@
  * that nobody else has it, in this process or in another one.
  */
 import { STORE_KIND_GROUP_CORE } from '../generated/abi.ts';
+import { holdsStore } from '../log/load.ts';
 import { openWriter } from '../log/open.ts';
 import type { RecoveryReport } from '../log/report.ts';
 import type { LogContext } from '../log/segment.ts';
@@ -16,6 +17,11 @@ import { WalWriter } from './writer.ts';
 export function coreContext(group: GroupFile, core: number, readOnly: boolean): LogContext {
   const { context } = group;
   return { core: context.core, storage: context.storage, directory: corePath(context.directory, core), readOnly };
+}
+
+/** Whether a core was ever attached; where a crash has ended the first attaching, it was not. */
+export function hasLog({ context: { storage, directory } }: GroupFile, core: number): boolean {
+  return holdsStore(storage.list(corePath(directory, core)) ?? []);
 }
 
 /**

@@ -68,6 +68,12 @@ export function isUnusable(found: Checkpoint | UnusableCheckpoint): found is Unu
   return !(found instanceof Checkpoint);
 }
 
+/** What a checkpoint says, without the means to read its state: of use to a report. */
+export function infoOf(checkpoint: CheckpointInfo): CheckpointInfo {
+  const { id, path, epoch, createdAt, bytes, stateBytes, cores, offsets, watermark } = checkpoint;
+  return { id, path, epoch, createdAt, bytes, stateBytes, cores, offsets, watermark };
+}
+
 /**
  * Writes a checkpoint and makes it durable. On any failure, nothing is left of it. The directory is there, and nobody
  * else writes to the path meanwhile.

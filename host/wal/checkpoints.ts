@@ -93,6 +93,11 @@ export class Checkpoints {
       .flatMap(({ id }) => this.find(id) ?? []);
   }
 
+  /** The newest one, its state not looked at: what it says of epochs holds even where that is damaged. */
+  latest(): Checkpoint | undefined {
+    return this.list().findLast((one): one is Checkpoint => !isUnusable(one));
+  }
+
   /**
    * One by its id, its state not looked at; `undefined` where there is none.
    *

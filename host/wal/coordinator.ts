@@ -7,7 +7,7 @@ import { CORE_STATE } from '../core/group-page.ts';
 import { VarveError } from '../errors/varve-error.ts';
 import { LOCK_NAME } from '../log/names.ts';
 import { askAll, type Attacher } from './asking.ts';
-import { attachCore } from './attach.ts';
+import { attachCore, hasLog } from './attach.ts';
 import type { Checkpoint } from './checkpoint-file.ts';
 import type { GroupFile } from './group-file.ts';
 import { corePath } from './names.ts';
@@ -47,9 +47,9 @@ export class Coordinator implements Attacher {
   }
 
   private restore(core: number): void {
-    const { page, context: { storage, directory } } = this.file;
+    const { page, context: { directory } } = this.file;
     const path = corePath(directory, core);
-    if (storage.list(path) === undefined) {
+    if (!hasLog(this.file, core)) {
       page.setEnded(core, 0, 0, 0);
       page.setDurable(core, 0);
       return;
@@ -99,11 +99,6 @@ export class Coordinator implements Attacher {
       if (VarveError.is(error, 'ERR_VARVE_LOCKED')) return undefined;
       throw error;
     }
-  }
-
-  /** The last epoch that every core has ended durably, as far as it is known. */
-  get completeEpoch(): number {
-    return Math.min(...this.cores.map((core) => this.file.page.durable(core)));
   }
 
   /** Ends the epoch on every core. */

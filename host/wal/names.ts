@@ -3,7 +3,7 @@
  */
 import { join } from 'node:path';
 
-export const GROUP_NAME = 'GROUP';
+export { GROUP_NAME } from '../log/names.ts';
 export const CHECKPOINTS_NAME = 'checkpoints';
 const CORE_DIGITS = 4;
 

@@ -4,13 +4,17 @@
 import { outOfRange, wrongType } from '../errors/varve-error.ts';
 import { GROUP_CORES_MAX, Kind } from '../generated/abi.ts';
 import {
-  checkDirectory, checkLogOptions, integer, requireKnown, type CheckedLogOptions,
+  checkDirectory, checkLogOptions, flag, integer, requireKnown, type CheckedLogOptions,
 } from '../log/options.ts';
+import type { WalCheckOptions } from './check.ts';
 import { checkState } from './checkpoint-state.ts';
 import { commitBytes, type CommitOffsets } from './commit.ts';
 import type { RecoveryEnd } from './recover.ts';
+import type { WalRepairOptions } from './repair.ts';
+import type { ReplayWish } from './replay.ts';
 import type {
-  AskOptions, CheckpointOptions, RecoverOptions, SyncPolicy, WalCreateOptions, WalGroupOptions, WalWriterOptions,
+  AskOptions, CheckpointOptions, RecoverOptions, SyncPolicy, WalCreateOptions, WalGroupOptions, WalMergeOptions,
+  WalWriterOptions,
 } from './types.ts';
 
 /** When to sync: 0 for never. */
@@ -34,6 +38,7 @@ const TIMER_MS_MAX = 2 ** 31 - 1;
 const CHECKPOINTS_DEFAULT = 2;
 const CHECKPOINTS_MAX = 1_000_000;
 const USER_KIND_MAX = 127;
+const EPOCH_MAX = 0xffffffff;
 const WRITER = ['segmentBytes', 'mappedBytesMax', 'core', 'storage', 'sync', 'now'] as const;
 const WRITER_OPTIONS: ReadonlySet<string> = new Set(WRITER);
 const GROUP_OPTIONS: ReadonlySet<string> = new Set([...WRITER, 'readOnly', 'checkpointsKept']);
@@ -42,6 +47,9 @@ const SYNC: ReadonlySet<string> = new Set(['entries', 'ms']);
 const ASK: ReadonlySet<string> = new Set(['timeoutMs']);
 const CHECKPOINT: ReadonlySet<string> = new Set(['state', 'offsets', 'watermark', 'timeoutMs']);
 const RECOVER: ReadonlySet<string> = new Set(['upTo']);
+const MERGE: ReadonlySet<string> = new Set(['upTo', 'core', 'from']);
+const CHECK: ReadonlySet<string> = new Set(['onProgress']);
+const REPAIR: ReadonlySet<string> = new Set(['dryRun', 'mappedBytesMax', 'core', 'storage']);
 
 /** Checks what `WalGroup.create` was given. */
 export function checkCreate(
@@ -100,8 +108,8 @@ function checkSync(policy: SyncPolicy): CheckedSync {
 }
 
 /** Checks the number of a core. */
-export function checkCore(core: unknown, cores: number): number {
-  return integer('core', core, 0, cores - 1);
+export function checkCore(core: unknown, cores: number, name = 'core'): number {
+  return integer(name, core, 0, cores - 1);
 }
 
 /** Checks what an asking was given; returns when it is over, by `performance.now()`. */
@@ -138,6 +146,43 @@ export function checkRecover(options: RecoverOptions): RecoveryEnd {
   const { upTo = 'end' } = options;
   if (upTo !== 'end' && upTo !== 'epoch') throw outOfRange('options.upTo', "'end' or 'epoch'", upTo);
   return upTo;
+}
+
+/** Checks what `merge` was given. */
+export function checkMerge(options: WalMergeOptions, cores: number): ReplayWish {
+  requireKnown('options', options, MERGE);
+  const { upTo = 'end', core, from } = options;
+  if (typeof upTo === 'string' && upTo !== 'end' && upTo !== 'epoch') {
+    throw outOfRange('options.upTo', "'end', 'epoch' or an epoch", upTo);
+  }
+  if (from !== undefined && core === undefined) throw outOfRange('options.from', 'given together with options.core', from);
+  return {
+    upTo: typeof upTo === 'string' ? upTo : integer('options.upTo', upTo, 0, EPOCH_MAX),
+    core: core === undefined ? undefined : checkCore(core, cores, 'options.core'),
+    from: from === undefined ? undefined : integer('options.from', from, 1, Number.MAX_SAFE_INTEGER),
+  };
+}
+
+/** Checks what `check` was given. */
+export function checkWalCheck(options: WalCheckOptions): void {
+  requireKnown('options', options, CHECK);
+  const { onProgress } = options;
+  if (onProgress !== undefined && typeof onProgress !== 'function') {
+    throw wrongType('options.onProgress', 'a function', onProgress);
+  }
+}
+
+/** Checks what `WalGroup.repair` was given. A dry run is read-only. */
+export function checkRepair(directory: unknown, options: WalRepairOptions): CheckedWalOptions {
+  checkDirectory(directory);
+  requireKnown('options', options, REPAIR);
+  const { dryRun = false, ...rest } = options;
+  return checked(directory, { ...rest, readOnly: flag('options.dryRun', dryRun) });
+}
+
+/** Checks an epoch that is to begin. */
+export function checkEpoch(epoch: unknown, least: number): number {
+  return integer('to', epoch, least, EPOCH_MAX);
 }
 
 /** Checks a kind of the user's own; a put and a delete have calls of their own. */

@@ -95,12 +95,13 @@ function lastTold(log: CoreLog, low: number, high: number): number {
  * The last epoch that a core has ended: nothing of it, or of one before, will ever be appended behind. 0 for none.
  *
  * @param log `undefined` where the core has none yet
+ * @param lastLsn where the log is taken to end
  */
-export function lastEndedEpoch(log: CoreLog | undefined, checkpoint?: CheckpointCut): number {
+export function lastEndedEpoch(log: CoreLog | undefined, checkpoint?: CheckpointCut, lastLsn = log?.lastLsn): number {
   const least = checkpoint?.epoch ?? 0;
-  if (log === undefined) return least;
+  if (log === undefined || lastLsn === undefined) return least;
   // What is damaged says nothing, but what stands before it holds.
-  const lsn = lastTold(log, log.firstLsn, log.lastLsn);
+  const lsn = lastTold(log, log.firstLsn, lastLsn);
   if (lsn < log.firstLsn) return least;
   return Math.max(least, endedBy(log, lsn) ?? log.epochOf(lsn)! - 1);
 }
@@ -141,7 +142,7 @@ export function cutOf(log: CoreLog, epoch: number): number {
 }
 
 /** Where the replay of a core begins. Errors: ERR_VARVE_CORRUPT where the log does not join on to the checkpoint */
-function beginningOf(log: CoreLog | undefined, core: number, checkpoint: CheckpointCut | undefined): number {
+export function beginningOf(log: CoreLog | undefined, core: number, checkpoint: CheckpointCut | undefined): number {
   const covered = checkpoint?.cores[core]?.sequence ?? 0;
   const firstLsn = log?.firstLsn ?? 1;
   const lastLsn = log?.lastLsn ?? 0;

@@ -7,10 +7,9 @@
  */
 import type { LogWriter } from '../log/writer.ts';
 import type { RecoveryReport } from '../log/report.ts';
-import { openCore } from './attach.ts';
+import { hasLog, openCore } from './attach.ts';
 import type { Checkpoint, UnusableCheckpoint } from './checkpoint-file.ts';
 import type { NewestCheckpoint } from './checkpoints.ts';
-import { corePath } from './names.ts';
 import type { CheckedWalOptions } from './options.ts';
 import { planRecovery, type CorePlan, type RecoveryPlan } from './plan.ts';
 import { readCore, WalReplay, type ReplaySource } from './replay.ts';
@@ -83,9 +82,7 @@ export function inspectLogs(source: ReplaySource, newest: NewestCheckpoint, upTo
 
 /** Something of each core, in their order; nothing of those that were never attached. */
 function coresOf<T>({ group }: ReplaySource, take: (core: number) => T): (T | undefined)[] {
-  const { facts, context: { storage, directory } } = group;
-  return Array.from({ length: facts.cores }, (_, core) => (
-    storage.list(corePath(directory, core)) === undefined ? undefined : take(core)));
+  return Array.from({ length: group.facts.cores }, (_, core) => (hasLog(group, core) ? take(core) : undefined));
 }
 
 function recoveryOf(

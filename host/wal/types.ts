@@ -85,3 +85,13 @@ export interface RecoverOptions {
   /** Where it ends. Default `end`. */
   readonly upTo?: RecoveryEnd;
 }
+
+/** Options of `merge`. */
+export interface WalMergeOptions {
+  /** Where it ends: with all, with the last epoch that every core has ended, or with this epoch. Default `end`. */
+  readonly upTo?: RecoveryEnd | number;
+  /** The entries of this core alone. Default: those of all. */
+  readonly core?: number;
+  /** With `core`: its first sequence. Default: the first that is there. */
+  readonly from?: number;
+}

@@ -1,36 +1,30 @@
 /**
  * WalGroup: a write-ahead log with one writer per thread, as its users see it. This is opening, epochs, asking all
- * writers for something, and closing; what a writer does is writer.ts, arguments are options.ts.
+ * writers for something, and closing; what only reads is readable-group.ts, what a writer does is writer.ts, arguments
+ * are options.ts.
  */
 import { dirname, join } from 'node:path';
-import { Core } from '../core/core.ts';
 import { VarveError } from '../errors/varve-error.ts';
-import { realStorage } from '../io/real-storage.ts';
 import type { Lock } from '../io/storage.ts';
 import { LOCK_NAME, replacementPath } from '../log/names.ts';
 import type { LogContext } from '../log/segment.ts';
 import { attachCore } from './attach.ts';
-import type { Checkpoint, CheckpointInfo, UnusableCheckpoint } from './checkpoint-file.ts';
-import { Checkpoints } from './checkpoints.ts';
+import type { CheckpointInfo } from './checkpoint-file.ts';
+import type { NewestCheckpoint } from './checkpoints.ts';
 import { Coordinator } from './coordinator.ts';
 import { GroupFile } from './group-file.ts';
 import { CHECKPOINTS_NAME, GROUP_NAME } from './names.ts';
 import {
-  checkAsk, checkAttach, checkCheckpoint, checkCore, checkCreate, checkOpen, checkRecover, checkWhole,
+  checkAsk, checkAttach, checkCheckpoint, checkCore, checkCreate, checkEpoch, checkOpen, checkRepair, checkWhole,
   type CheckedCheckpoint, type CheckedWalOptions,
 } from './options.ts';
-import { inspectLogs, recoverLogs, type WalRecovery } from './recover.ts';
+import { contextOf, ReadableGroup } from './readable-group.ts';
+import { recoverLogs, type RecoveryEnd, type WalRecovery } from './recover.ts';
+import { repairGroup, type WalRepair, type WalRepairOptions } from './repair.ts';
 import type {
-  AskOptions, CheckpointOptions, EpochCut, RecoverOptions, WalCreateOptions, WalGroupOptions, WalWriterOptions,
+  AskOptions, CheckpointOptions, EpochCut, WalCreateOptions, WalGroupOptions, WalWriterOptions,
 } from './types.ts';
 import type { WalWriter } from './writer.ts';
-
-function contextOf(options: CheckedWalOptions): LogContext {
-  return {
-    core: options.core ?? Core.shared(), storage: options.storage ?? realStorage(), directory: options.directory,
-    readOnly: options.readOnly,
-  };
-}
 
 /** Makes the directory of a new group. Errors: ERR_VARVE_EXISTS, ERR_VARVE_FOREIGN_DIRECTORY, ERR_VARVE_IO */
 function prepareDirectory({ storage, directory }: LogContext): void {
@@ -49,6 +43,25 @@ function prepareDirectory({ storage, directory }: LogContext): void {
   for (const made of storage.createDirectory(directory)) storage.syncDirectoryNow(dirname(made));
 }
 
+/** A group's file, and the coordinator's lock. */
+interface OpenGroup {
+  readonly file: GroupFile;
+  /** Absent where the group is only read. */
+  readonly lock: Lock | undefined;
+}
+
+/** Opens a group's file, as its coordinator or read-only. */
+function openFile(options: CheckedWalOptions, open: (context: LogContext) => GroupFile): OpenGroup {
+  const context = contextOf(options);
+  const lock = options.readOnly ? undefined : context.storage.lock(join(context.directory, LOCK_NAME));
+  try {
+    return { file: open(context), lock };
+  } catch (error) {
+    lock?.release();
+    throw error;
+  }
+}
+
 /**
  * A group of write-ahead logs, one for each writer, which share an epoch: the writers append without a lock and without
  * a message between them, each from a thread or a process of its own, and what they have written is cut, recovered and
@@ -64,44 +77,23 @@ function prepareDirectory({ storage, directory }: LogContext): void {
  * await group.checkpoint({ state: JSON.stringify({ 17: 250, 18: 75 }) });
  * await group.close();
  */
-export class WalGroup {
-  /** The directory, as an absolute path. */
-  readonly directory: string;
-  /** Number of writers. */
-  readonly cores: number;
-  private readonly options: CheckedWalOptions;
-  private readonly file: GroupFile;
+export class WalGroup extends ReadableGroup {
   private readonly lock: Lock | undefined;
   private readonly coordinator: Coordinator;
-  private readonly checkpointSet: Checkpoints;
   /** Ends when the last checkpoint that was asked for has ended. */
   private lastCheckpoint: Promise<unknown> = Promise.resolve();
-  private isClosed = false;
 
-  private constructor(options: CheckedWalOptions, open: (context: LogContext) => GroupFile) {
-    const context = contextOf(options);
-    this.options = options;
-    this.directory = context.directory;
-    if (!options.readOnly) this.lock = context.storage.lock(join(context.directory, LOCK_NAME));
-    try {
-      this.file = open(context);
-    } catch (error) {
-      this.lock?.release();
-      throw error;
-    }
-    this.cores = this.file.facts.cores;
-    const source = {
-      group: this.file, mappedBytesMax: options.mappedBytesMax,
-      ended: () => (this.isClosed ? this.closedError() : undefined),
-    };
-    this.coordinator = new Coordinator(this.file, options, source, () => { this.requireOpen(); });
-    this.checkpointSet = new Checkpoints(context, this.file.facts);
+  private constructor(options: CheckedWalOptions, { file, lock }: OpenGroup) {
+    super(options, file);
+    this.lock = lock;
+    this.coordinator = new Coordinator(file, options, this.source, () => { this.requireOpen(); });
     try {
       if (!options.readOnly) {
         this.checkpointSet.removeUnfinished();
         this.coordinator.restoreAll();
       }
     } catch (error) {
+      this.end();
       this.giveBack();
       throw error;
     }
@@ -121,16 +113,16 @@ export class WalGroup {
   static createSync(directory: string, options: WalCreateOptions): WalGroup {
     const { cores, options: checked } = checkCreate(directory, options);
     prepareDirectory(contextOf(checked));
-    return new WalGroup(checked, (context) => GroupFile.create(context, cores));
+    return new WalGroup(checked, openFile(checked, (context) => GroupFile.create(context, cores)));
   }
 
   /**
    * Opens a group as its coordinator, or, read-only, beside one. The epoch is restored from the logs: no entry that is
    * appended from now on comes before one that is there.
    *
-   * @throws (rejects with) ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_NOT_FOUND, ERR_VARVE_LOCKED (somebody else is the
-   *   coordinator), ERR_VARVE_CORRUPT, ERR_VARVE_NEWER_VERSION, ERR_VARVE_MEMORY_FULL, ERR_VARVE_UNSUPPORTED,
-   *   ERR_VARVE_IO
+   * @throws (rejects with) ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_NOT_FOUND, ERR_VARVE_FOREIGN_DIRECTORY (there is
+   *   another store), ERR_VARVE_LOCKED (somebody else is the coordinator), ERR_VARVE_CORRUPT, ERR_VARVE_NEWER_VERSION,
+   *   ERR_VARVE_MEMORY_FULL, ERR_VARVE_UNSUPPORTED, ERR_VARVE_IO
    */
   static async open(directory: string, options: WalGroupOptions = {}): Promise<WalGroup> {
     return WalGroup.openSync(directory, options);
@@ -142,7 +134,7 @@ export class WalGroup {
     const context = contextOf(checked);
     // Before the lock, whose file would be made.
     if (!GroupFile.exists(context)) GroupFile.open(context);
-    return new WalGroup(checked, (each) => GroupFile.open(each));
+    return new WalGroup(checked, openFile(checked, (each) => GroupFile.open(each)));
   }
 
   /**
@@ -171,6 +163,28 @@ export class WalGroup {
   }
 
   /**
+   * Repairs the logs of all cores, as `RecordLog.repair` does one: damaged entries become placeholders, which a
+   * recovery counts and passes over; what is overwritten or cut is saved beside it. Makes the copies of what the group
+   * is agree. Damaged checkpoints stay: a recovery walks over them. What is missing between a checkpoint and a log, no
+   * repair can mend. Nobody may have the group or a core open, unless it is a dry run.
+   *
+   * @throws (rejects with) ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_NOT_FOUND, ERR_VARVE_LOCKED, ERR_VARVE_CORRUPT (both
+   *   copies of what the group is are damaged, or a log has another kind of damage than a repair can mend),
+   *   ERR_VARVE_FOREIGN_DIRECTORY, ERR_VARVE_NEWER_VERSION, ERR_VARVE_DISK_FULL, ERR_VARVE_MEMORY_FULL, ERR_VARVE_IO
+   */
+  static async repair(directory: string, options: WalRepairOptions = {}): Promise<WalRepair> {
+    const checked = checkRepair(directory, options);
+    if (!GroupFile.exists(contextOf(checked))) GroupFile.open(contextOf(checked));
+    const { file, lock } = openFile(checked, (context) => GroupFile.open(context));
+    try {
+      return repairGroup(file, checked);
+    } finally {
+      file.close();
+      lock?.release();
+    }
+  }
+
+  /**
    * The writer of a core, attached by this thread at the first call and closed with the group.
    *
    * @throws as `attach`, and ERR_VARVE_CLOSED, ERR_VARVE_READ_ONLY
@@ -180,31 +194,18 @@ export class WalGroup {
     return this.coordinator.attach(checkCore(core, this.cores));
   }
 
-  /** The epoch that new entries belong to. Errors: ERR_VARVE_CLOSED */
-  get epoch(): number {
-    this.requireOpen();
-    return this.file.page.epoch;
-  }
-
-  /**
-   * The last epoch that every core has ended and whose barriers are known to be on disk; 0 where there is none.
-   * Errors: ERR_VARVE_CLOSED
-   */
-  get completeEpoch(): number {
-    this.requireOpen();
-    return this.coordinator.completeEpoch;
-  }
-
   /**
    * Begins a new epoch and returns it. Every writer ends the one before with a barrier, at its next entry or when it is
    * woken.
    *
-   * @throws ERR_VARVE_CLOSED, ERR_VARVE_READ_ONLY
+   * @param to the new epoch, above the one of now and at most 2^32 - 1. Default: the next one.
+   * @throws ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_CLOSED, ERR_VARVE_READ_ONLY
    */
-  advanceEpoch(): number {
+  advanceEpoch(to?: number): number {
     this.requireWritable();
-    const epoch = this.file.page.epoch + 1;
-    this.file.page.raiseEpoch(epoch);
+    const { page } = this.file;
+    const epoch = checkEpoch(to ?? page.epoch + 1, page.epoch + 1);
+    page.raiseEpoch(epoch);
     this.file.ring();
     return epoch;
   }
@@ -247,7 +248,12 @@ export class WalGroup {
   async checkpoint(options: CheckpointOptions = {}): Promise<CheckpointInfo> {
     const checked = checkCheckpoint(options);
     this.requireWritable();
-    const made = this.lastCheckpoint.then(() => this.makeCheckpoint(checked));
+    return this.inTurn(() => this.makeCheckpoint(checked));
+  }
+
+  /** Runs what makes a checkpoint when the one that was asked for before has ended. */
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const made = this.lastCheckpoint.then(work);
     this.lastCheckpoint = made.catch(() => undefined);
     return made;
   }
@@ -270,7 +276,7 @@ export class WalGroup {
   private async dropCovered(): Promise<void> {
     const { kept } = await this.checkpointSet.keepNewest(this.options.checkpointsKept);
     const [oldest] = kept;
-    if (!this.isClosed && oldest !== undefined && kept.length === this.options.checkpointsKept) {
+    if (!this.closed && oldest !== undefined && kept.length === this.options.checkpointsKept) {
       await this.coordinator.drop(oldest);
     }
   }
@@ -290,67 +296,28 @@ export class WalGroup {
     await this.coordinator.drop(kept[0]!);
   }
 
-  /** The checkpoints that are there, oldest first, without a look at their states. Errors: ERR_VARVE_CLOSED, _IO */
-  checkpoints(): (Checkpoint | UnusableCheckpoint)[] {
-    this.requireOpen();
-    return this.checkpointSet.list();
+  /**
+   * Lets go of everything that was appended before the call, wherever the writers are, and of all checkpoints: makes an
+   * empty checkpoint and drops what is before it. Epochs, sequences and positions go on; a recovery finds that
+   * checkpoint, with no state, no offsets and no watermark, and what was appended since. A crash leaves either all, or
+   * a group that was reset. `merge` still gives what lies in the last segment of each core.
+   *
+   * @throws (rejects with) as `checkpoint`
+   */
+  async reset(options: AskOptions = {}): Promise<CheckpointInfo> {
+    checkAsk(options);
+    this.requireWritable();
+    return this.inTurn(async () => {
+      const made = await this.makeCheckpoint(checkCheckpoint(options));
+      await this.dropBefore(made.id);
+      return made;
+    });
   }
 
-  /**
-   * A checkpoint by its id, or the newest one that is whole; `undefined` where there is none.
-   *
-   * @throws (rejects with) ERR_VARVE_CLOSED, ERR_VARVE_CORRUPT (the one of this id is damaged),
-   *   ERR_VARVE_NEWER_VERSION, ERR_VARVE_IO
-   */
-  async loadCheckpoint(id?: number): Promise<Checkpoint | undefined> {
-    this.requireOpen();
-    if (id !== undefined) return this.checkpointSet.load(checkWhole('id', id));
-    return (await this.checkpointSet.newest()).checkpoint;
-  }
-
-  /**
-   * Finds the state to begin with: the newest checkpoint that is whole, the entries that follow it, in order, what
-   * their commits say, and what was found of each core. The logs' torn tails are repaired. To be called before the
-   * cores are attached; who attaches a core before accepts all that is in its log.
-   *
-   * @param options.upTo `end`, the default: all that the logs hold is replayed. `epoch`: entries behind the last epoch
-   *   that every core has ended are cut off, durably, so that every core ends at the same barrier. Read-only, nothing
-   *   is changed, and the entries end there.
-   * @throws (rejects with) ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_LOCKED (a core is attached, by this group or
-   *   elsewhere), ERR_VARVE_CORRUPT (synced entries are damaged, or are missing between the checkpoint and the logs),
-   *   ERR_VARVE_CLOSED, ERR_VARVE_NEWER_VERSION, ERR_VARVE_DISK_FULL, ERR_VARVE_MEMORY_FULL, ERR_VARVE_IO
-   */
-  async recover(options: RecoverOptions = {}): Promise<WalRecovery> {
-    const upTo = checkRecover(options);
-    this.requireOpen();
-    const newest = await this.checkpointSet.newest();
-    this.requireOpen();
-    const { coordinator: { source }, options: opening } = this;
-    if (opening.readOnly) return inspectLogs(source, newest, upTo);
-    const recovery = recoverLogs(source, opening, newest, upTo);
+  protected override recoverWriting(newest: NewestCheckpoint, upTo: RecoveryEnd): WalRecovery {
+    const recovery = recoverLogs(this.source, this.options, newest, upTo);
     this.coordinator.restoreAll();
     return recovery;
-  }
-
-  /** Whether it was opened read-only. */
-  get readOnly(): boolean { return this.options.readOnly; }
-  /** Whether it was closed. */
-  get closed(): boolean { return this.isClosed; }
-
-  private closedError(): VarveError {
-    return new VarveError('ERR_VARVE_CLOSED', `the group in ${this.directory} is closed; open it again`,
-      { path: this.directory });
-  }
-
-  private requireOpen(): void {
-    if (this.isClosed) throw this.closedError();
-  }
-
-  private requireWritable(): void {
-    this.requireOpen();
-    if (!this.options.readOnly) return;
-    throw new VarveError('ERR_VARVE_READ_ONLY',
-      `the group in ${this.directory} was opened read-only; open it for writing`, { path: this.directory });
   }
 
   /**
@@ -360,8 +327,7 @@ export class WalGroup {
    * @throws (rejects with) ERR_VARVE_IO, ERR_VARVE_DISK_FULL, of the first writer that fails; everything is closed then
    */
   async close(): Promise<void> {
-    if (this.isClosed) return;
-    this.isClosed = true;
+    if (!this.end()) return;
     const closings = await Promise.allSettled([...this.coordinator.writers.values()].map((writer) => writer.close()));
     this.giveBack();
     for (const closing of closings) if (closing.status === 'rejected') throw closing.reason;
@@ -369,8 +335,7 @@ export class WalGroup {
 
   /** The same as `close`, but blocks the thread until it is done. */
   closeSync(): void {
-    if (this.isClosed) return;
-    this.isClosed = true;
+    if (!this.end()) return;
     const failures: unknown[] = [];
     for (const writer of [...this.coordinator.writers.values()]) {
       try {
@@ -384,7 +349,6 @@ export class WalGroup {
   }
 
   private giveBack(): void {
-    this.isClosed = true;
     this.file.close();
     this.lock?.release();
   }

@@ -10,6 +10,7 @@ import { plural } from '../format.ts';
 import { isKeyValueStore } from '../kv/store.ts';
 import { BrokenPipe, type Output } from '../output.ts';
 import { integerFrom } from '../parse.ts';
+import { isGroup, refuseCore } from '../wal/group.ts';
 
 interface Options {
   readonly from?: number;
@@ -52,6 +53,11 @@ async function cat(context: Context, directory: string, options: Options): Promi
     throw new UsageError(`${directory} is a key-value store`,
       `varve kv export ${directory} prints keys and values, varve dump ${directory} the records of its log`);
   }
+  if (isGroup(directory)) {
+    throw new UsageError(`${directory} is a group of write-ahead logs`,
+      `varve wal merge ${directory} prints all entries in order, varve wal cat ${directory} --core N those of one core`);
+  }
+  refuseCore(directory, 'varve wal cat DIR --core N');
   if (options.follow === true) return follow(context, directory, options);
   if (options.durable === true) throw new UsageError('--durable goes with --follow');
   const log = await RecordLog.open(directory, { readOnly: true });

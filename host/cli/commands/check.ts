@@ -12,6 +12,8 @@ import { isKeyValueStore } from '../kv/store.ts';
 import { startProgress } from '../progress.ts';
 import { checkTyped, type TypedCheckOptions } from '../typed/check.ts';
 import { isTypedPath, SCHEMA_OPTION } from '../typed/open.ts';
+import { checkGroup } from '../wal/check.ts';
+import { isGroup, refuseCore } from '../wal/group.ts';
 
 type Options = TypedCheckOptions;
 
@@ -22,18 +24,22 @@ export function declareCheck(program: Command, run: Run): void {
     usage: 'check <path>',
     summary: 'verify every record and list all damage',
     description: 'Reads every frame of every segment and computes its checksum again. Exit code 2 for a torn tail, 3 for '
-      + 'damage to records that had been synced. Of a typed file it reads every record: exit code 2 where a writer that '
+      + 'damage to records that had been synced. Of a key-value store it does what `varve kv check` does, of a group what '
+      + '`varve wal check` does. Of a typed file it reads every record: exit code 2 where a writer that '
       + 'is stopped or dead has one, 3 where one is damaged.',
     examples: ['varve check ./log', 'varve check ./log --json | jq .damaged', 'varve check ./ticks.varve'],
   })
     .option(...SCHEMA_OPTION)
-    .option('--json', 'print one JSON object, schema varve.check.v1, varve.kv-check.v1 or varve.check-typed.v1')
+    .option('--json', 'print one JSON object, schema varve.check.v1, varve.kv-check.v1, varve.wal-check.v1 or '
+      + 'varve.check-typed.v1')
     .action((path: string, options: Options) => run((context) => (
       isTypedPath(path) ? checkTyped(context, path, options) : check(context, path, options))));
 }
 
 async function check(context: Context, directory: string, options: Options): Promise<Exit> {
   if (isKeyValueStore(directory)) return checkKeyValue(context, directory, options);
+  if (isGroup(directory)) return checkGroup(context, directory, options);
+  refuseCore(directory, 'varve wal check DIR');
   const log = await RecordLog.open(directory, { readOnly: true });
   try {
     const begun = performance.now();

@@ -14,6 +14,8 @@ import { statKeyValue } from '../kv/state.ts';
 import { isKeyValueStore } from '../kv/store.ts';
 import { isTypedPath, SCHEMA_OPTION } from '../typed/open.ts';
 import { statTyped, type TypedStatOptions } from '../typed/stat.ts';
+import { isGroup, refuseCore } from '../wal/group.ts';
+import { statGroup } from '../wal/stat.ts';
 
 type Options = TypedStatOptions;
 
@@ -49,17 +51,20 @@ export function declareStat(program: Command, run: Run): void {
     usage: 'stat <path>',
     summary: 'show what a store holds and in which state it is',
     description: 'Store, writer, LSNs, segments, cursors, and what recovery would find. Exit code 2 for a torn tail, 3 where '
-      + 'synced records are damaged or missing. Of a key-value store what `varve kv stat` shows; of a typed file: format, schema, records, writer.',
+      + 'synced records are damaged or missing. Of a key-value store what `varve kv stat` shows, of a group what `varve wal stat` does; of a typed file: format, schema, records, writer.',
     examples: ['varve stat ./log', 'varve stat ./log --json | jq .lastLsn', 'varve stat ./ticks.varve'],
   })
     .option(...SCHEMA_OPTION)
-    .option('--json', 'print one JSON object, schema varve.stat.v1, varve.kv-stat.v1 or varve.stat-typed.v1')
+    .option('--json', 'print one JSON object, schema varve.stat.v1, varve.kv-stat.v1, varve.wal-stat.v1 or '
+      + 'varve.stat-typed.v1')
     .action((path: string, options: Options) => run((context) => (
       isTypedPath(path) ? statTyped(context, path, options) : stat(context, path, options))));
 }
 
 async function stat(context: Context, directory: string, options: Options): Promise<Exit> {
   if (isKeyValueStore(directory)) return statKeyValue(context, directory, options);
+  if (isGroup(directory)) return statGroup(context, directory, options);
+  refuseCore(directory, 'varve wal stat DIR');
   const log = await RecordLog.open(directory, { readOnly: true });
   try {
     const inspector = inspect(directory);

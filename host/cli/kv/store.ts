@@ -3,7 +3,7 @@
  */
 import { KeyValueStore } from '../../index.ts';
 import { STORE_KIND_KEY_VALUE } from '../../generated/abi.ts';
-import { inspect, type Context } from '../context.ts';
+import { storeKindOf, type Context } from '../context.ts';
 import { plural } from '../format.ts';
 
 /** A store of bytes. */
@@ -24,16 +24,7 @@ interface WritingOptions {
 
 /** Whether a directory holds a key-value store, as far as its files can be read. */
 export function isKeyValueStore(directory: string): boolean {
-  try {
-    const inspector = inspect(directory);
-    const control = inspector.control();
-    const kind = control?.valid === true ? control.storeKind
-      : inspector.segments().find(({ header }) => header !== undefined)?.header?.identity.storeKind;
-    return kind === STORE_KIND_KEY_VALUE;
-  } catch {
-    // Whoever opens it says what is wrong.
-    return false;
-  }
+  return storeKindOf(directory) === STORE_KIND_KEY_VALUE;
 }
 
 /** Opens for writing; says what recovery has cut. */
