@@ -98,6 +98,13 @@ export class GroupPage {
   /** The last epoch that all were asked to end. */
   get barrier(): number { return this.state(GroupState.barrier); }
 
+  /** The last epoch that a recovery has cut the logs at: every core has ended it, whatever its log still shows. */
+  get complete(): number { return this.state(GroupState.complete); }
+
+  raiseComplete(epoch: number): void {
+    this.core.exports.raiseWord(this.at + GROUP_STATE_OFFSET + GroupState.complete, epoch);
+  }
+
   /** Asks all to end an epoch. */
   askBarrier(epoch: number): void {
     this.core.exports.raiseWord(this.at + GROUP_STATE_OFFSET + GroupState.barrier, epoch);

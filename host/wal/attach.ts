@@ -3,6 +3,7 @@
  * that nobody else has it, in this process or in another one.
  */
 import { STORE_KIND_GROUP_CORE } from '../generated/abi.ts';
+import { holdsStore } from '../log/load.ts';
 import { openWriter } from '../log/open.ts';
 import type { RecoveryReport } from '../log/report.ts';
 import type { LogContext } from '../log/segment.ts';
@@ -11,6 +12,11 @@ import type { GroupFile } from './group-file.ts';
 import { corePath } from './names.ts';
 import type { CheckedWalOptions } from './options.ts';
 import { WalWriter } from './writer.ts';
+
+/** Whether a core has a log. A crash while it was made may have left less: then it has none. */
+export function hasLog({ context: { storage, directory } }: GroupFile, core: number): boolean {
+  return holdsStore(storage.list(corePath(directory, core)) ?? []);
+}
 
 /** Where the log of a core is, to be opened for writing or for reading. */
 export function coreContext(group: GroupFile, core: number, readOnly: boolean): LogContext {

@@ -7,7 +7,7 @@ import { CORE_STATE } from '../core/group-page.ts';
 import { VarveError } from '../errors/varve-error.ts';
 import { LOCK_NAME } from '../log/names.ts';
 import { askAll, type Attacher } from './asking.ts';
-import { attachCore } from './attach.ts';
+import { attachCore, hasLog } from './attach.ts';
 import type { Checkpoint } from './checkpoint-file.ts';
 import type { GroupFile } from './group-file.ts';
 import { corePath } from './names.ts';
@@ -47,14 +47,13 @@ export class Coordinator implements Attacher {
   }
 
   private restore(core: number): void {
-    const { page, context: { storage, directory } } = this.file;
-    const path = corePath(directory, core);
-    if (storage.list(path) === undefined) {
+    const { page, context: { directory } } = this.file;
+    if (!hasLog(this.file, core)) {
       page.setEnded(core, 0, 0, 0);
       page.setDurable(core, 0);
       return;
     }
-    if (!this.isFree(path)) return;
+    if (!this.isFree(corePath(directory, core))) return;
     page.setCoreState(core, CORE_STATE.detached, 0);
     const reader = readCore(this.source, core);
     try {
@@ -103,7 +102,8 @@ export class Coordinator implements Attacher {
 
   /** The last epoch that every core has ended durably, as far as it is known. */
   get completeEpoch(): number {
-    return Math.min(...this.cores.map((core) => this.file.page.durable(core)));
+    const { page } = this.file;
+    return Math.max(page.complete, Math.min(...this.cores.map((core) => page.durable(core))));
   }
 
   /** Ends the epoch on every core. */
@@ -134,11 +134,13 @@ export class Coordinator implements Attacher {
   private cutOf(core: number, epoch: number): CorePosition {
     const barrier = this.file.page.barrierOf(core, epoch);
     if (barrier !== undefined) return { core, ...barrier };
-    // It has ended a later one since.
+    // It has ended a later one since, or passed over this one.
     const reader = readCore(this.source, core);
     try {
       const sequence = cutOf(reader, epoch);
-      return { core, sequence, position: reader.segments.endPositionOf(sequence) };
+      const position = sequence >= reader.firstLsn ? reader.segments.endPositionOf(sequence)
+        : reader.segments.first?.header.basePosition ?? 0;
+      return { core, sequence, position };
     } finally {
       reader.close();
     }

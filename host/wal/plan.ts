@@ -27,6 +27,8 @@ export interface PlanOptions {
   /** The opened log of each core, in order; `undefined` where it has none yet. */
   readonly cores: readonly (CoreLog | undefined)[];
   readonly checkpoint?: CheckpointCut | undefined;
+  /** An epoch that every core is known to have ended, whatever its log shows. Default 0. */
+  readonly complete?: number;
   /** Where the replay ends: with all that is there, with the last complete epoch, or with this one. Default `end`. */
   readonly upTo?: 'end' | 'epoch' | number;
 }
@@ -96,8 +98,8 @@ function lastTold(log: CoreLog, low: number, high: number): number {
  *
  * @param log `undefined` where the core has none yet
  */
-export function lastEndedEpoch(log: CoreLog | undefined, checkpoint?: CheckpointCut): number {
-  const least = checkpoint?.epoch ?? 0;
+export function lastEndedEpoch(log: CoreLog | undefined, checkpoint?: CheckpointCut, complete = 0): number {
+  const least = Math.max(complete, checkpoint?.epoch ?? 0);
   if (log === undefined) return least;
   // What is damaged says nothing, but what stands before it holds.
   const lsn = lastTold(log, log.firstLsn, log.lastLsn);
@@ -106,9 +108,11 @@ export function lastEndedEpoch(log: CoreLog | undefined, checkpoint?: Checkpoint
 }
 
 /** The last epoch that every core has ended; 0 for none. */
-export function lastCompleteEpoch(cores: readonly (CoreLog | undefined)[], checkpoint?: CheckpointCut): number {
+export function lastCompleteEpoch(
+  cores: readonly (CoreLog | undefined)[], checkpoint?: CheckpointCut, complete = 0,
+): number {
   let least = cores.length === 0 ? 0 : Infinity;
-  for (const log of cores) least = Math.min(least, withRoom(cores, () => lastEndedEpoch(log, checkpoint)));
+  for (const log of cores) least = Math.min(least, withRoom(cores, () => lastEndedEpoch(log, checkpoint, complete)));
   return least;
 }
 
@@ -238,7 +242,7 @@ function planCore(
   log: CoreLog | undefined, core: number, options: PlanOptions, epoch: number, all: Commits,
 ): CorePlan {
   const from = beginningOf(log, core, options.checkpoint);
-  const endedEpoch = lastEndedEpoch(log, options.checkpoint);
+  const endedEpoch = lastEndedEpoch(log, options.checkpoint, options.complete);
   if (log === undefined) {
     return {
       core, log, endedEpoch, from, to: from - 1, entries: 0, commits: 0, lost: 0, bytes: 0, firstEpoch: 0, lastEpoch: 0,
@@ -272,7 +276,7 @@ function planCore(
 export function planRecovery(options: PlanOptions): RecoveryPlan {
   const { cores: logs, checkpoint, upTo = 'end' } = options;
   for (const [core, log] of logs.entries()) beginningOf(log, core, checkpoint);
-  const completeEpoch = lastCompleteEpoch(logs, checkpoint);
+  const completeEpoch = lastCompleteEpoch(logs, checkpoint, options.complete);
   const epoch = upTo === 'end' ? Infinity : upTo === 'epoch' ? completeEpoch : upTo;
   const all = new Commits(checkpoint);
   const cores = logs.map((log, core) => withRoom(logs, () => planCore(log, core, options, epoch, all)));
