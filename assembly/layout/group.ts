@@ -11,7 +11,8 @@ import { WakeGroup } from './wake';
  *  2048     identity   once more, for when the first one is damaged
  *  4096     cores      for each a line that its writer alone stores to, and a line that it is told by
  *
- * An append stores to nothing here. Only the identity is of any use after a crash: epochs are restored from the logs.
+ * An append stores to nothing here. Only the identity and the epoch of the last cut are of any use after a crash of the
+ * machine: epochs are restored from the logs.
  */
 @unmanaged
 export class GroupIdentity {
@@ -48,6 +49,8 @@ export class GroupState {
   syncs: u64;
   /** The last epoch that all were asked to end. */
   barrier: u64;
+  /** The last epoch that a recovery has cut the logs at, and in the upper half its complement; synced before the cut. */
+  complete: u64;
 }
 
 /** One core, at 4096 and on, every 128 bytes. */

@@ -116,6 +116,22 @@ export class GroupPage {
   /** The last epoch that all were asked to end. */
   get barrier(): number { return this.state(GroupState.barrier); }
 
+  /** The last epoch that a recovery has cut the logs at: every core has ended it, whatever its log still shows. */
+  get complete(): number {
+    const { unsigned } = this.core.memory;
+    const word = (this.at + GROUP_STATE_OFFSET + GroupState.complete) / 4;
+    const epoch = unsigned[word]!;
+    return unsigned[word + 1] === ~epoch >>> 0 ? epoch : 0;
+  }
+
+  /** For who has the group's lock alone. */
+  set complete(epoch: number) {
+    const { unsigned } = this.core.memory;
+    const word = (this.at + GROUP_STATE_OFFSET + GroupState.complete) / 4;
+    unsigned[word] = epoch;
+    unsigned[word + 1] = ~epoch;
+  }
+
   /** Asks all to end an epoch. */
   askBarrier(epoch: number): void {
     this.core.exports.raiseWord(this.at + GROUP_STATE_OFFSET + GroupState.barrier, epoch);

@@ -559,8 +559,13 @@ export const GroupState = {
   syncs: 8,
   /** u64. The last epoch that all were asked to end. */
   barrier: 16,
+  /**
+   * u64. The last epoch that a recovery has cut the logs at, and in the upper half its complement; synced before the
+   * cut.
+   */
+  complete: 24,
   /** Bytes of the whole structure. */
-  BYTES: 24,
+  BYTES: 32,
 } as const;
 
 /** One core, at 4096 and on, every 128 bytes. */

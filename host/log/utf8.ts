@@ -39,7 +39,7 @@ export function writeUtf8(bytes: Uint8Array, at: number, text: string): number {
   const room = Math.min(utf8BytesMax(text), bytes.length - at);
   return buffer.utf8Write === undefined
     ? encoder.encodeInto(text, bytes.subarray(at, at + room)).written
-    : buffer.utf8Write(text, at, room);
+    : buffer.utf8Write(text, bytes.byteOffset + at, room);
 }
 
 declare global {

@@ -19,7 +19,7 @@ export function coreContext(group: GroupFile, core: number, readOnly: boolean): 
   return { core: context.core, storage: context.storage, directory: corePath(context.directory, core), readOnly };
 }
 
-/** Whether a core was ever attached; where a crash has ended the first attaching, it was not. */
+/** Whether a core has a log. A crash while it was made may have left less: then it has none. */
 export function hasLog({ context: { storage, directory } }: GroupFile, core: number): boolean {
   return holdsStore(storage.list(corePath(directory, core)) ?? []);
 }

@@ -128,7 +128,8 @@ class GroupCheck {
     const replay = this.damaged.some(({ core }) => core !== undefined) ? undefined : this.countReplay(newest);
     return {
       ...this.verdict(cores), cores, joined, replay,
-      completeEpoch: Math.min(...cores.map(({ endedEpoch }) => endedEpoch)),
+      completeEpoch: Math.max(
+        this.source.group.page.complete, Math.min(...cores.map(({ endedEpoch }) => endedEpoch))),
       checkpoints: this.whole.map(infoOf), unusable: this.unusable, damaged: this.damaged,
     };
   }

@@ -48,13 +48,12 @@ export class Coordinator implements Attacher {
 
   private restore(core: number): void {
     const { page, context: { directory } } = this.file;
-    const path = corePath(directory, core);
     if (!hasLog(this.file, core)) {
       page.setEnded(core, 0, 0, 0);
       page.setDurable(core, 0);
       return;
     }
-    if (!this.isFree(path)) return;
+    if (!this.isFree(corePath(directory, core))) return;
     page.setCoreState(core, CORE_STATE.detached, 0);
     const reader = readCore(this.source, core);
     try {
@@ -129,11 +128,13 @@ export class Coordinator implements Attacher {
   private cutOf(core: number, epoch: number): CorePosition {
     const barrier = this.file.page.barrierOf(core, epoch);
     if (barrier !== undefined) return { core, ...barrier };
-    // It has ended a later one since.
+    // It has ended a later one since, or passed over this one.
     const reader = readCore(this.source, core);
     try {
       const sequence = cutOf(reader, epoch);
-      return { core, sequence, position: reader.segments.endPositionOf(sequence) };
+      const position = sequence >= reader.firstLsn ? reader.segments.endPositionOf(sequence)
+        : reader.segments.first?.header.basePosition ?? 0;
+      return { core, sequence, position };
     } finally {
       reader.close();
     }

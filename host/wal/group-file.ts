@@ -2,7 +2,8 @@
  * The `GROUP` file: made once, mapped for as long as a group, or one of its cores, is open. docs/format.md, "GROUP".
  *
  * What a crash leaves, step by step: making it, a `GROUP.new` that the next making removes, or the whole file. Later
- * nothing is ever synced: what changes in it is of no use to anybody after a crash of the machine.
+ * it is synced for the epoch that a recovery cuts at alone: whatever else changes in it is of no use to anybody after a
+ * crash of the machine.
  */
 import { dirname, join } from 'node:path';
 import type { StoreIdentity } from '../core/control-page.ts';
@@ -105,6 +106,13 @@ export class GroupFile {
     const changed = this.page.restoreCopies();
     if (changed) this.file.syncNow();
     return changed;
+  }
+
+  /** Says, durably, that every core has ended an epoch, though its log may not show it any more when it is cut there. */
+  noteComplete(epoch: number): void {
+    if (this.page.complete >= epoch) return;
+    this.page.complete = epoch;
+    this.file.syncNow();
   }
 
   /** What the log of a core must be. */

@@ -27,6 +27,8 @@ export interface PlanOptions {
   /** The opened log of each core, in order; `undefined` where it has none yet. */
   readonly cores: readonly (CoreLog | undefined)[];
   readonly checkpoint?: CheckpointCut | undefined;
+  /** An epoch that every core is known to have ended, whatever its log shows. Default 0. */
+  readonly complete?: number;
   /** Where the replay ends: with all that is there, with the last complete epoch, or with this one. Default `end`. */
   readonly upTo?: 'end' | 'epoch' | number;
 }
@@ -239,7 +241,7 @@ function planCore(
   log: CoreLog | undefined, core: number, options: PlanOptions, epoch: number, all: Commits,
 ): CorePlan {
   const from = beginningOf(log, core, options.checkpoint);
-  const endedEpoch = lastEndedEpoch(log, options.checkpoint);
+  const endedEpoch = Math.max(options.complete ?? 0, lastEndedEpoch(log, options.checkpoint));
   if (log === undefined) {
     return {
       core, log, endedEpoch, from, to: from - 1, entries: 0, commits: 0, lost: 0, bytes: 0, firstEpoch: 0, lastEpoch: 0,
@@ -273,7 +275,7 @@ function planCore(
 export function planRecovery(options: PlanOptions): RecoveryPlan {
   const { cores: logs, checkpoint, upTo = 'end' } = options;
   for (const [core, log] of logs.entries()) beginningOf(log, core, checkpoint);
-  const completeEpoch = lastCompleteEpoch(logs, checkpoint);
+  const completeEpoch = Math.max(options.complete ?? 0, lastCompleteEpoch(logs, checkpoint));
   const epoch = upTo === 'end' ? Infinity : upTo === 'epoch' ? completeEpoch : upTo;
   const all = new Commits(checkpoint);
   const cores = logs.map((log, core) => withRoom(logs, () => planCore(log, core, options, epoch, all)));

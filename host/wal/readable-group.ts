@@ -61,7 +61,8 @@ export abstract class ReadableGroup {
   get completeEpoch(): number {
     this.requireOpen();
     const { page } = this.file;
-    return Math.min(...Array.from({ length: this.cores }, (_, core) => page.durable(core)));
+    const durable = Array.from({ length: this.cores }, (_, core) => page.durable(core));
+    return Math.max(page.complete, Math.min(...durable));
   }
 
   /** The checkpoints that are there, oldest first, without a look at their states. Errors: ERR_VARVE_CLOSED, _IO */

@@ -2,8 +2,9 @@
  * Recovery of a group: the newest checkpoint that is whole, what follows it, and where everything ends.
  *
  * What a crash leaves: each log is recovered, and cut, by itself and durably. Where some were cut at an epoch and
- * others not yet, the next recovery finds the same last complete epoch, whose barriers stand on every core, and cuts
- * the rest.
+ * others not yet, the next recovery finds the same last complete epoch, and cuts the rest. A log need not show it any
+ * more: that a core has ended an epoch may be known by nothing but an entry of a later one, which is cut. So all logs
+ * are synced, and GROUP says the epoch, durably, before the first one is cut.
  */
 import type { LogWriter } from '../log/writer.ts';
 import type { RecoveryReport } from '../log/report.ts';
@@ -55,8 +56,12 @@ export function recoverLogs(
       return { log, report };
     });
     const plan = planRecovery({
-      cores: cores.map((core) => core?.log), checkpoint: newest.checkpoint, upTo,
+      cores: cores.map((core) => core?.log), checkpoint: newest.checkpoint, upTo, complete: group.page.complete,
     });
+    if (plan.cores.some(({ core, beyond }) => beyond > 0 && cores[core] !== undefined)) {
+      for (const { log } of opened) log.syncNow();
+      group.noteComplete(plan.completeEpoch);
+    }
     for (const { core, to, beyond } of plan.cores) {
       const log = cores[core]?.log;
       if (log === undefined) continue;
@@ -73,7 +78,7 @@ export function recoverLogs(
 export function inspectLogs(source: ReplaySource, newest: NewestCheckpoint, upTo: RecoveryEnd): WalRecovery {
   const readers = coresOf(source, (core) => readCore(source, core));
   try {
-    const plan = planRecovery({ cores: readers, checkpoint: newest.checkpoint, upTo });
+    const plan = planRecovery({ cores: readers, checkpoint: newest.checkpoint, upTo, complete: source.group.page.complete });
     return recoveryOf(source, newest, plan, readers.map((reader) => reader?.report));
   } finally {
     for (const reader of readers) reader?.close();

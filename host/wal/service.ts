@@ -49,7 +49,8 @@ export class CoreService {
     this.answering = log.durableLsn >= log.lastLsn ? page.syncs : page.synced(core);
     page.setSynced(core, this.answering);
     page.setCoreState(core, CORE_STATE.attached, group.context.storage.pid);
-    void this.listen();
+    // Where waiting fails, this core answers when it appends, and otherwise not in time, which whoever asks is told.
+    this.listen().catch(() => undefined);
   }
 
   /** Answers what is asked, for as long as the core is attached. Keeps no process alive. */
@@ -103,13 +104,11 @@ export class CoreService {
   private answerSync(asked: number): void {
     if (asked <= this.answering) return;
     this.answering = asked;
-    this.sync().then(
-      () => {
-        if (this.isOver) return;
-        this.page.setSynced(this.core, asked);
-        this.group.answer();
-      },
-      () => { this.refuse(); });
+    this.sync().then(() => {
+      if (this.isOver) return;
+      this.page.setSynced(this.core, asked);
+      this.group.answer();
+    }).catch(() => { this.refuse(); });
   }
 
   /** Drops the whole segments whose entries checkpoints cover. */

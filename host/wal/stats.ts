@@ -59,7 +59,7 @@ export function statsOf(source: ReplaySource, checkpoints: Checkpoints): WalStat
   const cores = Array.from({ length: group.facts.cores }, (_, core) => coreStats(source, core, latest));
   return {
     epoch: group.page.epoch,
-    completeEpoch: Math.min(...cores.map(({ syncedEpoch }) => syncedEpoch)),
+    completeEpoch: Math.max(group.page.complete, Math.min(...cores.map(({ syncedEpoch }) => syncedEpoch))),
     checkpoints: checkpoints.list().map((each) => (isUnusable(each) ? each : infoOf(each))),
     cores,
   };

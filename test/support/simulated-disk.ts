@@ -44,6 +44,11 @@ export class SimulatedDisk extends SimulatedMedium {
     return process;
   }
 
+  /** Whether processes can be started. */
+  get hasPower(): boolean {
+    return !this.off;
+  }
+
   /** Whether a process of this id is running. */
   runs(pid: number): boolean {
     return [...this.processes].some((process) => process.pid === pid);

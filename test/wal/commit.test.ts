@@ -70,6 +70,16 @@ describe('what goes in comes out', () => {
     expect(decodeCommit(encoded(record))!.offsets).toEqual(new Map([['7', 1], ['__proto__', 5]]));
   });
 
+  it('in a target that begins somewhere in its buffer, as in the memory of a core', () => {
+    for (const name of ['ü', `${'x'.repeat(60)}`, 'événements/1']) {
+      const memory = new Uint8Array(4096);
+      const target = memory.subarray(1024, 3072);
+      const bytes = encodeCommit(target, 8, 0, 0, { [name]: 7 }, undefined);
+      expect(decodeCommit(target.subarray(8, 8 + bytes))!.offsets).toEqual(new Map([[name, 7]]));
+      expect(memory.findIndex((byte) => byte !== 0)).toBeGreaterThanOrEqual(1032);
+    }
+  });
+
   it('as the layout says, byte by byte', () => {
     expect(Buffer.from(encoded({ ab: 0x0102 }, -2, 0x1122334455667788n)).toString('hex')).toBe(
       '8877665544332211' + 'feffffffffffffff' + '01000000' + '01000000' + '0201000000000000' + '0200' + '6162');
