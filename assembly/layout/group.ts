@@ -49,7 +49,7 @@ export class GroupState {
   syncs: u64;
   /** The last epoch that all were asked to end. */
   barrier: u64;
-  /** The last epoch that a recovery has cut the logs at, and in the upper half its complement; synced before the cut. */
+  /** The last epoch that a recovery has cut the logs at; its complement in the upper half. Synced before the cut. */
   complete: u64;
 }
 

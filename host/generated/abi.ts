@@ -560,8 +560,7 @@ export const GroupState = {
   /** u64. The last epoch that all were asked to end. */
   barrier: 16,
   /**
-   * u64. The last epoch that a recovery has cut the logs at, and in the upper half its complement; synced before the
-   * cut.
+   * u64. The last epoch that a recovery has cut the logs at; its complement in the upper half. Synced before the cut.
    */
   complete: 24,
   /** Bytes of the whole structure. */

@@ -108,7 +108,7 @@ export class GroupFile {
     return changed;
   }
 
-  /** Says, durably, that every core has ended an epoch, though its log may not show it any more when it is cut there. */
+  /** Says, durably, that every core has ended an epoch, which its log may not show any more when it is cut there. */
   noteComplete(epoch: number): void {
     if (this.page.complete >= epoch) return;
     this.page.complete = epoch;

@@ -78,7 +78,8 @@ export function recoverLogs(
 export function inspectLogs(source: ReplaySource, newest: NewestCheckpoint, upTo: RecoveryEnd): WalRecovery {
   const readers = coresOf(source, (core) => readCore(source, core));
   try {
-    const plan = planRecovery({ cores: readers, checkpoint: newest.checkpoint, upTo, complete: source.group.page.complete });
+    const { complete } = source.group.page;
+    const plan = planRecovery({ cores: readers, checkpoint: newest.checkpoint, upTo, complete });
     return recoveryOf(source, newest, plan, readers.map((reader) => reader?.report));
   } finally {
     for (const reader of readers) reader?.close();
