@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
-import { KeyValueStore, RecordLog, TypedStore } from '../../host/index.ts';
+import { KeyValueStore, RecordLog, TypedStore, WalGroup } from '../../host/index.ts';
 import { defineSchema, f64, i32, u32 } from '../../host/schema.ts';
 import { ROOT } from '../support/repository.ts';
 import { ended, makeLog, start, varve, varveJson } from '../support/cli.ts';
@@ -14,7 +14,7 @@ import { Scratch } from '../support/dwal.ts';
 const scratch = new Scratch('cli-use');
 afterAll(() => { scratch.remove(); });
 
-const COMMANDS = ['append', 'cat', 'stat', 'check', 'dump', 'repair', 'import dwal', 'export dwal', 'generate', 'demo'];
+const COMMANDS = ['append', 'cat', 'stat', 'check', 'dump', 'repair', 'wal stat', 'import dwal', 'export dwal', 'generate', 'demo'];
 
 describe.concurrent('help', () => {
   it('lists every command and the exit codes', async () => {
@@ -28,7 +28,7 @@ describe.concurrent('help', () => {
     const { code, stdout } = await varve([...command.split(' '), '--help']);
     expect(code).toBe(0);
     expect(stdout).toContain(`Usage: varve ${command} `);
-    expect(stdout).toMatch(/--json +(print one JSON object|one object a line), schema\s+varve\.[a-z]+\.v1/);
+    expect(stdout).toMatch(/--json +(print one JSON object|one object a line), schema\s+varve\.[a-z-]+\.v1/);
     expect(stdout).toMatch(new RegExp(`\nExamples:\n  \\$ .*varve ${command}`));
   });
 
@@ -108,8 +108,15 @@ describe.concurrent('varve demo', () => {
       ['scan and compare', 3], ['check every frame', 3], ['read by random LSN', 50],
       ['keys: put, one by one', 3], ['keys: sync to the disk', 3], ['keys: get by random key', 50],
       ['keys: open again', 0], ['keys: compact, every second one deleted', 2], ['keys: check', 2],
+      ['group: put by 3 processes, one killed', expect.any(Number)], ['group: recover and replay', expect.any(Number)],
+      ['group: check', expect.any(Number)],
     ]);
-    expect(report).toMatchObject({ keys: { keys: 2 } });
+    expect(report).toMatchObject({
+      keys: { keys: 2 }, group: { processes: 3, killedOf: 1, totals: { records: 3, miles: 0 } },
+    });
+    await using group = await WalGroup.open(join(directory, 'wal'), { readOnly: true });
+    const puts = [...group.merge()].filter(({ type }) => type === 'put');
+    expect(puts.map(({ value }) => Buffer.from(value).toString()).sort()).toEqual(['[3]', '{"a":"ü"}', '{"a":1}'].sort());
     await using keys = await KeyValueStore.open<string, string>(join(directory, 'keys'), { readOnly: true, values: 'utf8' });
     expect([...keys]).toEqual([['record/0000001', '{"a":"ü"}'], ['owner', 'second']]);
     await using log = await RecordLog.open(directory, { readOnly: true });
@@ -131,6 +138,10 @@ describe.concurrent('varve demo', () => {
     expect(stdout).toMatch(/│ keys: update of departures +│ +5,366 │ /);
     expect(stdout).toMatch(/│ keys: entries with a prefix +│ +3,376 │ /);
     expect(stdout).toMatch(/^keys +103,\d{3}; compaction made [\d.]+ MiB of [\d.]+ MiB$/m);
+    expect(stdout).toMatch(/│ group: put by 3 processes, one killed +│ 1\d\d,\d{3} │ /);
+    expect(stdout).toMatch(/│ group: check +│ 200,\d{3} │ /);
+    // It is killed when three quarters of its records are there, and has work for a while then.
+    expect(stdout).toMatch(/^group +of 3 processes one was killed, after (49,999|[56]\d,\d{3}) of 66,666 records; /m);
     expect(stdout).toContain('every record was read back as it was appended');
     expect(stdout).toMatch(/live +the second process found more records [1-9][\d,]* times, and the last one [\d.]+ ms after/);
     const [, directory] = /files +(\S+) \(removed\)/.exec(stdout)!;
@@ -154,11 +165,11 @@ describe.concurrent('varve demo', () => {
     await store.close();
   });
 
-  it('has no typed part where the records are no flights, and no command for its second process in the help', async () => {
+  it('has no typed part where the records are no flights, and no commands for its other processes in the help', async () => {
     const input = join(scratch.directory({ 'in.json': '[{"delay":1,"distance":2,"time":3},{"delay":1.5}]' }), 'in.json');
     const { code, json } = await varveJson(['demo', '--input', input, '--dir', scratch.path()]);
     expect({ code, typed: (json[0] as { typed: unknown }).typed }).toEqual({ code: 0, typed: null });
-    expect((await varve(['--help'])).stdout).not.toContain('demo-reader');
+    expect((await varve(['--help'])).stdout).not.toMatch(/demo-(reader|ingester)/);
   });
 
   it('refuses a missing input, one that is no JSON, and a directory that is not empty', async () => {
