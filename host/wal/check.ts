@@ -18,7 +18,7 @@ import type { Checkpoints } from './checkpoints.ts';
 import { withRoom } from './core-log.ts';
 import { corePath, GROUP_NAME } from './names.ts';
 import { beginningOf, lastEndedEpoch, planRecovery, type CheckpointCut } from './plan.ts';
-import { readCore, type ReplaySource } from './replay.ts';
+import { lookAt, readCore, type ReplaySource } from './replay.ts';
 
 /** A place where something valid should be and is not. */
 export interface WalDamage {
@@ -122,9 +122,9 @@ class GroupCheck {
     for (const log of this.logs) this.totalBytes += bytesOf(log);
     for (const { bytes = 0 } of found as Partial<Checkpoint>[]) this.totalBytes += bytes;
     for (const each of found) this.checkCheckpoint(each);
+    const cores = this.logs.map((log, core) => this.checkCore(log, core, this.whole.at(-1)));
+    const joined = this.checkJoints(checkpoints);
     const newest = this.whole.at(-1);
-    const cores = this.logs.map((log, core) => this.checkCore(log, core, newest));
-    const joined = this.checkJoints(newest);
     const replay = this.damaged.some(({ core }) => core !== undefined) ? undefined : this.countReplay(newest);
     return {
       ...this.verdict(cores), cores, joined, replay,
@@ -231,14 +231,14 @@ class GroupCheck {
   private checkCore(log: LogReader | undefined, core: number, checkpoint: CheckpointCut | undefined): CoreCheck {
     const path = this.path(core);
     if (log === undefined) {
-      const isDamaged = this.damaged.some((damage) => damage.core === core);
       return {
-        core, path, outcome: isDamaged ? 'corrupt' : 'absent', segments: 0, entries: 0, bytes: 0, firstSequence: 1,
+        core, path, outcome: this.isDamaged(core) ? 'corrupt' : 'absent', segments: 0, entries: 0, bytes: 0, firstSequence: 1,
         lastSequence: 0, firstEpoch: 0, lastEpoch: 0, endedEpoch: lastEndedEpoch(log, checkpoint), lostSequences: [],
         tornBytes: 0, tornAt: undefined,
       };
     }
-    const { outcome, because, segments, records, bytes, damaged, lostLsns, tornBytes, tornAt } = this.checkFrames(log);
+    const { outcome, because, segments, records, bytes, damaged, lostLsns, tornBytes, tornAt } = lookAt(log,
+      () => withRoom(this.logs, () => checkLog(log.segments, log.finding, {})));
     for (const damage of damaged) this.note(damageOf(core, damage, because));
     this.progress(bytesOf(log));
     const { firstLsn, lastLsn } = log;
@@ -249,42 +249,48 @@ class GroupCheck {
     };
   }
 
-  /** Once more where a writer has cut or dropped something meanwhile: what was seen of it then is no damage. */
-  private checkFrames(log: LogReader): CheckReport {
+  /** Whether every log joins on to the newest whole checkpoint. */
+  private checkJoints(checkpoints: Checkpoints): boolean {
     for (let attempt = 1; ; attempt++) {
-      const guard = log.scanGuard();
-      let cut: unknown;
-      try {
-        const report = withRoom(this.logs, () => checkLog(log.segments, log.finding, {}));
-        cut = guard.before();
-        if (cut === undefined || attempt === ATTEMPTS) return report;
-      } catch (error) {
-        cut = guard.failed(error);
-        if (!VarveError.is(cut, 'ERR_VARVE_TRUNCATED') || attempt === ATTEMPTS) throw cut;
-        log.refresh();
-      }
-    }
-  }
-
-  /** Whether every log joins on to a checkpoint. */
-  private checkJoints(checkpoint: CheckpointCut | undefined): boolean {
-    let joined = true;
-    for (const [core, log] of this.logs.entries()) {
-      if (log === undefined && this.damaged.some((damage) => damage.core === core)) {
-        joined = false;
-        continue;
-      }
-      try {
-        beginningOf(log, core, checkpoint);
-      } catch (error) {
-        joined = false;
-        const { lsn } = (error as VarveError).details as { readonly lsn?: number };
+      const latest = checkpoints.latest();
+      if (latest !== undefined && !this.isKnown(latest)) this.checkCheckpoint(latest);
+      // Looked at behind the checkpoint, a log that is written to reaches up to it.
+      for (const log of this.logs) log?.refresh();
+      const open = this.openJoints();
+      if (open.length === 0) return this.logs.every((log, core) => log !== undefined || !this.isDamaged(core));
+      // Behind a checkpoint that was made since, what follows the older ones is dropped.
+      if (checkpoints.latest()?.id !== latest?.id && attempt < ATTEMPTS) continue;
+      for (const { core, error } of open) {
+        const { lsn } = error.details as { readonly lsn?: number };
         // What is missing was said already where the frames told of it.
         const isNoted = this.damaged.some((damage) => damage.core === core && damage.sequence === lsn);
         if (!isNoted) this.noteError(core, error);
       }
+      return false;
     }
-    return joined;
+  }
+
+  private isKnown({ id }: Checkpoint): boolean {
+    return [...this.whole, ...this.unusable].some((each) => each.id === id);
+  }
+
+  private isDamaged(core: number): boolean {
+    return this.damaged.some((damage) => damage.core === core);
+  }
+
+  /** The cores whose logs do not join on to the newest checkpoint. */
+  private openJoints(): { readonly core: number; readonly error: VarveError }[] {
+    const open: { readonly core: number; readonly error: VarveError }[] = [];
+    for (const [core, log] of this.logs.entries()) {
+      if (log === undefined && this.isDamaged(core)) continue;
+      try {
+        beginningOf(log, core, this.whole.at(-1));
+      } catch (error) {
+        if (!VarveError.is(error, 'ERR_VARVE_CORRUPT')) throw error;
+        open.push({ core, error });
+      }
+    }
+    return open;
   }
 
   /** Entries of a replay; what its commits hold is looked at too. */

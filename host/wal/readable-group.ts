@@ -5,6 +5,7 @@
 import { Core } from '../core/core.ts';
 import { VarveError } from '../errors/varve-error.ts';
 import { realStorage } from '../io/real-storage.ts';
+import { ATTEMPTS } from '../log/reader.ts';
 import type { LogContext } from '../log/segment.ts';
 import { checkGroup, type WalCheck, type WalCheckOptions } from './check.ts';
 import type { Checkpoint, UnusableCheckpoint } from './checkpoint-file.ts';
@@ -98,9 +99,20 @@ export abstract class ReadableGroup {
   async recover(options: RecoverOptions = {}): Promise<WalRecovery> {
     const upTo = checkRecover(options);
     this.requireOpen();
-    const newest = await this.checkpointSet.newest();
-    this.requireOpen();
-    return this.readOnly ? inspectLogs(this.source, newest, upTo) : this.recoverWriting(newest, upTo);
+    for (let attempt = 1; ; attempt++) {
+      const latest = this.checkpointSet.latest()?.id;
+      const newest = await this.checkpointSet.newest();
+      this.requireOpen();
+      if (!this.readOnly) return this.recoverWriting(newest, upTo);
+      try {
+        return inspectLogs(this.source, newest, upTo);
+      } catch (error) {
+        // Whoever writes has cut something meanwhile, or has made a checkpoint and dropped what follows the one before.
+        const isOvertaken = VarveError.is(error, 'ERR_VARVE_TRUNCATED')
+          || (VarveError.is(error, 'ERR_VARVE_CORRUPT') && this.checkpointSet.latest()?.id !== latest);
+        if (!isOvertaken || attempt === ATTEMPTS) throw error;
+      }
+    }
   }
 
   /** Recovers the logs for writing. */

@@ -5,7 +5,7 @@
 import { VarveError } from '../errors/varve-error.ts';
 import { STORE_KIND_GROUP_CORE } from '../generated/abi.ts';
 import { openReader } from '../log/open.ts';
-import type { LogReader } from '../log/reader.ts';
+import { ATTEMPTS, type LogReader } from '../log/reader.ts';
 import { coreContext, hasLog } from './attach.ts';
 import { withRoom } from './core-log.ts';
 import type { WalEntry } from './entry.ts';
@@ -41,6 +41,21 @@ export interface ReplaySource {
 /** Opens a reader of a core's log. Errors: as `RecordLog.open` with `readOnly` */
 export function readCore({ group, mappedBytesMax }: ReplaySource, core: number): LogReader {
   return openReader(coreContext(group, core, true), mappedBytesMax, STORE_KIND_GROUP_CORE).reader;
+}
+
+/** Looks at an open log, and again where its writer has cut or dropped something meanwhile. Errors: as `look` */
+export function lookAt<T>(log: LogReader, look: () => T): T {
+  for (let attempt = 1; ; attempt++) {
+    const guard = log.scanGuard();
+    try {
+      const seen = look();
+      if (guard.before() === undefined || attempt === ATTEMPTS) return seen;
+    } catch (error) {
+      const cut = guard.failed(error);
+      if (!VarveError.is(cut, 'ERR_VARVE_TRUNCATED') || attempt === ATTEMPTS) throw cut;
+      log.refresh();
+    }
+  }
 }
 
 /**

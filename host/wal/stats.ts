@@ -10,7 +10,7 @@ import { infoOf, isUnusable, type CheckpointInfo, type UnusableCheckpoint } from
 import type { Checkpoints } from './checkpoints.ts';
 import type { GroupFile } from './group-file.ts';
 import { lastEndedEpoch, type CheckpointCut } from './plan.ts';
-import { readCore, type ReplaySource } from './replay.ts';
+import { lookAt, readCore, type ReplaySource } from './replay.ts';
 
 /** A core as `WalGroup.stats` finds it. */
 export interface CoreStats {
@@ -76,31 +76,33 @@ function coreStats(source: ReplaySource, core: number, checkpoint: CheckpointCut
   }
   const reader = readCore(source, core);
   try {
-    const { firstLsn, lastLsn, durableLsn, position, durablePosition, segments: { list }, report } = reader;
-    const attached = pidOf(group, core, reader);
-    return {
-      core,
-      attached,
-      poisoned: attached !== undefined && group.page.coreState(core) === CORE_STATE.poisoned,
-      firstSequence: firstLsn,
-      lastSequence: lastLsn,
-      position,
-      syncedPosition: durablePosition,
-      epoch: reader.epochOf(lastLsn) ?? 0,
-      endedEpoch: lastEndedEpoch(reader, checkpoint),
-      syncedEpoch: lastEndedEpoch(reader, checkpoint, durableLsn),
-      segments: list.length,
-      bytes: list.length === 0 ? 0 : position - list[0]!.header.basePosition,
-      log: report,
-    };
+    const facts = lookAt(reader, () => factsOf(reader, checkpoint));
+    return { core, ...facts, ...ownerOf(group, core, reader), log: reader.report };
   } finally {
     reader.close();
   }
 }
 
-/** The process that has a core, by what its log, and GROUP, say of it. */
-function pidOf({ page, context: { storage } }: GroupFile, core: number, reader: LogReader): number | undefined {
+/** What the log of a core says. */
+function factsOf(reader: LogReader, checkpoint: CheckpointCut | undefined) {
+  const { firstLsn, lastLsn, durableLsn, position, durablePosition, segments: { list } } = reader;
+  return {
+    firstSequence: firstLsn,
+    lastSequence: lastLsn,
+    position,
+    syncedPosition: durablePosition,
+    epoch: reader.epochOf(lastLsn) ?? 0,
+    endedEpoch: lastEndedEpoch(reader, checkpoint),
+    syncedEpoch: lastEndedEpoch(reader, checkpoint, durableLsn),
+    segments: list.length,
+    bytes: list.length === 0 ? 0 : position - list[0]!.header.basePosition,
+  };
+}
+
+/** Who has a core, by what its log, and GROUP, say of it. */
+function ownerOf({ page, context: { storage } }: GroupFile, core: number, reader: LogReader) {
   const pid = page.pid(core);
-  const isAttached = page.coreState(core) !== CORE_STATE.detached && reader.live && storage.alive(pid);
-  return isAttached ? pid : undefined;
+  const state = page.coreState(core);
+  const isAttached = state !== CORE_STATE.detached && reader.live && storage.alive(pid);
+  return { attached: isAttached ? pid : undefined, poisoned: isAttached && state === CORE_STATE.poisoned };
 }
