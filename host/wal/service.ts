@@ -30,8 +30,9 @@ export class CoreService {
   private readonly numberBytes = new Uint8Array(this.number.buffer);
   /** Epochs that were ended here and whose barriers are not known to be on disk, oldest first. */
   private readonly unsynced: { readonly ended: number; readonly lsn: number }[] = [];
-  /** The asking for a sync that is being answered, and the LSN up to which a drop was begun. */
+  /** The askings for a sync that is being answered, and that was; and the LSN up to which a drop was begun. */
   private answering: number;
+  private synced: number;
   private dropLsn = 0;
   private dropping: Promise<void> = Promise.resolve();
   private isOver = false;
@@ -46,8 +47,10 @@ export class CoreService {
     this.clock = clock;
     this.sync = sync;
     this.afterCut();
-    this.answering = log.durableLsn >= log.lastLsn ? page.syncs : page.synced(core);
-    page.setSynced(core, this.answering);
+    // After a crash of the machine, GROUP may say that more was answered than was asked for.
+    this.answering = log.durableLsn >= log.lastLsn ? page.syncs : Math.min(page.synced(core), page.syncs);
+    this.synced = this.answering;
+    page.setSynced(core, this.synced);
     page.setCoreState(core, CORE_STATE.attached, group.context.storage.pid);
     // Where waiting fails, this core answers when it appends, and otherwise not in time, which whoever asks is told.
     this.listen().catch(() => undefined);
@@ -106,7 +109,9 @@ export class CoreService {
     this.answering = asked;
     this.sync().then(() => {
       if (this.isOver) return;
-      this.page.setSynced(this.core, asked);
+      // One that was asked for later, and found nothing to do, may have been answered before.
+      this.synced = Math.max(this.synced, asked);
+      this.page.setSynced(this.core, this.synced);
       this.group.answer();
     }).catch(() => { this.refuse(); });
   }
@@ -130,6 +135,11 @@ export class CoreService {
     if (this.isOver || !this.log.poisoned) return;
     this.page.setCoreState(this.core, CORE_STATE.poisoned, this.group.context.storage.pid);
     this.group.answer();
+  }
+
+  /** Told when the log will be cut: from now on, barriers that are known to be on disk may not be there any more. */
+  beforeCut(): void {
+    this.page.setDurable(this.core, 0);
   }
 
   /** Told when the log was opened or cut, which has raised its epoch. */

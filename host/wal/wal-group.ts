@@ -267,6 +267,7 @@ export class WalGroup extends ReadableGroup {
     // The file of a state that is there already is written while the logs are synced.
     const whole = typeof state === 'function' ? await synced.then(() => state({ epoch, cores })) : state;
     const contents = { epoch, cores, offsets, watermark, state: whole };
+    CANARY: if (globalThis.varveCanary === 'cover') await coordinator.drop(contents);
     const made = await checkpointSet.write(contents, synced);
     await this.dropCovered();
     return made;

@@ -253,8 +253,7 @@ export class WalWriter {
         `core ${this.core} cannot be cut at position ${position}: ${why}; its log ends at ${log.position}`,
         { core: this.core, position, end: log.position });
     }
-    log.truncateAfter(sequence - 1);
-    this.service.afterCut();
+    this.cutBehind(sequence - 1);
   }
 
   /**
@@ -265,16 +264,31 @@ export class WalWriter {
   reset(): void {
     this.requireOpen();
     const { log } = this;
-    log.truncateAfter(Math.max(this.covered(), log.firstLsn - 1));
-    this.service.afterCut();
+    this.cutBehind(Math.max(this.covered(), log.firstLsn - 1));
   }
 
-  /** Sequence of this core's last entry that a checkpoint covers; 0 where none does. */
+  private cutBehind(sequence: number): void {
+    const { log, service } = this;
+    service.beforeCut();
+    try {
+      log.truncateAfter(sequence);
+    } finally {
+      // Of one that failed half-way nobody knows where the log ends, until it is opened again.
+      if (!log.poisoned) service.afterCut();
+    }
+  }
+
+  /** Sequence of this core's last entry that a checkpoint covers; 0 where none does. Errors: ERR_VARVE_IO */
   private covered(): number {
     const { context, facts } = this.group;
     let covered = 0;
     for (const checkpoint of new Checkpoints(context, facts).list()) {
       if (!isUnusable(checkpoint)) covered = Math.max(covered, checkpoint.cores[this.core]!.sequence);
+      else if (checkpoint.reason === 'unreadable') {
+        throw new VarveError('ERR_VARVE_IO',
+          `core ${this.core} was not cut, because nobody knows what ${checkpoint.path} covers: ${checkpoint.because}`,
+          { path: checkpoint.path, core: this.core });
+      }
     }
     return covered;
   }

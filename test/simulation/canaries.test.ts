@@ -9,6 +9,7 @@ import ts from 'typescript';
 import type { Core } from '../../host/core/core.ts';
 import { CORE_CANARIES, buildWithoutCanaries, canaryCore } from '../support/canary-core.ts';
 import { KEY_VALUE_CANARIES } from '../support/kv-canaries.ts';
+import { WAL_CANARIES } from '../support/wal-canaries.ts';
 import { readBuild } from '../support/disassemble.ts';
 import { filesIn } from '../support/files-in.ts';
 import { giveCore, takeCore } from '../support/log-fixture.ts';
@@ -84,7 +85,7 @@ describe('what is shipped', { timeout: scaled(120_000) }, () => {
         if (ts.isLabeledStatement(node)) labels.push(`${node.label.text} ${/'(\w+)'/.exec(node.getText())?.[1]}`);
       });
     }
-    const names = Object.keys({ ...HOST_CANARIES, ...KEY_VALUE_CANARIES });
+    const names = Object.keys({ ...HOST_CANARIES, ...KEY_VALUE_CANARIES, ...WAL_CANARIES });
     expect([...new Set(labels)].sort()).toEqual(names.map((name) => `CANARY ${name}`).sort());
     expect(mentions).toBe(labels.length);
   });

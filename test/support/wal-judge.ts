@@ -93,11 +93,17 @@ export async function judgeRecovery(
     if (to < demanded) fail(`core ${core} ends at ${to}, but ${demanded} was on disk`);
     if (!isBeside && to + cut < Math.min(floor, least ?? floor)) fail(`core ${core} held ${to + cut}, ${floor} on disk`);
   }
-  if (!stateOf(lines).equals(model.fold(next))) fail(`checkpoint ${checkpoint?.id} and its replay differ from the fold`);
+  const folded = model.fold(next);
+  if (!stateOf(lines).equals(folded)) {
+    const expected = folded.toString().split('\n');
+    const at = expected.findIndex((line, index) => line !== lines[index]);
+    fail(`checkpoint ${checkpoint?.id} (up to ${from.join()}) and its replay differ from the fold: line ${at} of `
+      + `${lines.length} is '${lines[at]}', not '${expected[at]}'`);
+  }
   const given = checkpoint === undefined ? [undefined] : model.given.get(checkpoint.id) ?? [];
   const wrong = given.map((each) => compareOffsets(recovery, model.committed(each, from, next)));
   if (!wrong.includes(undefined)) fail(wrong[0] ?? `checkpoint ${checkpoint?.id} was never made`);
-  if (upTo === 'epoch') requireCutAt(completeEpoch, ends, checkpoint?.epoch ?? 0);
+  if (upTo === 'epoch') requireCutAt(completeEpoch, recovery, ends, Math.max(model.complete, checkpoint?.epoch ?? 0));
   const epoch = Math.max(checkpoint?.epoch ?? 0, ...cores.map(({ core, to, cut }) => (
     Math.max(0, ...model.cores[core]!.slots.slice(0, to + cut).map((slot) => slot.epoch)))));
   if (!isBeside) takeOver(model, next, checkpoint);
@@ -113,12 +119,14 @@ function lastUpTo(slots: readonly Slot[], epoch: number, count: number): number 
   return last;
 }
 
-function requireCutAt(epoch: number, ends: readonly (WalEntry | undefined)[], covered: number): void {
+/** Nothing is beyond the epoch; and each core has ended it: by a barrier, or by an entry behind, which is cut. */
+function requireCutAt(
+  epoch: number, { cores }: WalRecovery, ends: readonly (WalEntry | undefined)[], known: number,
+): void {
   for (const [core, end] of ends.entries()) {
-    if (end === undefined && covered >= epoch) continue;
-    const isThere = end !== undefined && end.kind === Kind.Barrier && end.ended! >= epoch && end.epoch <= epoch;
-    // An epoch that a core has passed over without a barrier has ended there too.
-    if (!isThere && end !== undefined && end.epoch > epoch) fail(`core ${core} goes beyond epoch ${epoch}`);
+    if (end !== undefined && end.epoch > epoch) fail(`core ${core} goes beyond epoch ${epoch}`);
+    const isBarrier = end?.kind === Kind.Barrier && end.ended! >= epoch;
+    if (!isBarrier && cores[core]!.cut === 0 && epoch > known) fail(`core ${core} has not ended epoch ${epoch}`);
   }
 }
 
@@ -132,4 +140,5 @@ function takeOver(model: WalModel, to: readonly number[], checkpoint: WalRecover
   }
   model.checkpoint = checkpoint?.id ?? 0;
   model.checkpointEpoch = checkpoint?.epoch ?? 0;
+  model.covered = to.map((_, core) => checkpoint?.cores[core]!.sequence ?? 0);
 }

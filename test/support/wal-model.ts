@@ -80,9 +80,12 @@ export class WalModel {
   /** The last checkpoint that is known to be durable, and its epoch; those before may have gone. */
   checkpoint = 0;
   checkpointEpoch = 0;
+  /** Of each core, how many entries it covers. */
+  covered: number[];
   private count = 0;
 
   constructor(cores: number) {
+    this.covered = new Array<number>(cores).fill(0);
     this.cores = Array.from({ length: cores }, () => ({ slots: [], floor: 0, pending: undefined, least: undefined }));
   }
 

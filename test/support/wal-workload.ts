@@ -275,6 +275,7 @@ export class WalWorkload extends WalDriver {
         this.synced(core, sequence);
       }
       if (this.disk.frozen) return;
+      for (const { core, sequence } of made.cores) model.covered[core] = sequence;
       Object.assign(model, { checkpoint: id, checkpointEpoch: made.epoch, complete: Math.max(model.complete, made.epoch) });
     });
     if (quiet) await this.settle();
@@ -298,17 +299,18 @@ export class WalWorkload extends WalDriver {
     this.lookAt(core);
     const { model } = this;
     const each = model.cores[core]!;
-    const covered = this.group.checkpoints().reduce((most, one) => (
-      'cores' in one ? Math.max(most, one.cores[core]!.sequence) : most), 0);
+    const covered = model.covered[core]!;
     const position = writer.position;
-    let to = covered;
+    let to = Infinity;
     const before = model.complete;
     // From here on a crash may show either.
     model.complete = model.checkpointEpoch;
     const { floor } = each;
     each.floor = Math.min(floor, covered);
-    if (this.random.chance(0.3)) writer.reset();
-    else {
+    if (this.random.chance(0.3)) {
+      writer.reset();
+      if (writer.sequence < covered) fail(`a reset has cut ${writer.sequence} to ${covered}, which are covered`);
+    } else {
       const { length } = each.slots;
       this.append(core);
       const at = writer.position;
