@@ -140,6 +140,11 @@ export class Coordinator implements Attacher {
     }
   }
 
+  /** Commits of all cores that were counted so far. */
+  commits(): number {
+    return this.cores.reduce((sum, core) => sum + this.file.page.commits(core), 0);
+  }
+
   /**
    * What commits say up to the end of an epoch, over what a checkpoint says. Looks at the headers of all entries since.
    * Errors: as `planRecovery`

@@ -88,6 +88,8 @@ export class WalGroup extends ReadableGroup {
   private lastCheckpoint: Promise<unknown> = Promise.resolve();
   /** The newest checkpoint, once one was made. */
   private newestMade: Checkpoint | undefined;
+  /** How many commits had been counted when it was begun. */
+  private commitsCovered = 0;
 
   private constructor(options: CheckedWalOptions, { file, lock }: OpenGroup) {
     super(options, file);
@@ -272,11 +274,14 @@ export class WalGroup extends ReadableGroup {
     const { coordinator, checkpointSet } = this;
     const until = performance.now() + timeoutMs;
     const before = anew ? undefined : this.newestMade ?? (await checkpointSet.newest()).checkpoint;
+    // Before the epoch ends: commits that are counted now are covered.
+    const commits = coordinator.commits();
     const { epoch, cores } = await coordinator.endEpoch(until);
     const synced = coordinator.sync(until);
     // It may fail before anybody waits for it.
     synced.catch(() => undefined);
-    const said = anew ? NOTHING : coordinator.commitsUpTo(epoch, before);
+    const isSame = this.newestMade !== undefined && coordinator.commits() === this.commitsCovered;
+    const said = anew ? NOTHING : isSame ? before! : coordinator.commitsUpTo(epoch, before);
     // The file of a state that is there already is written while the logs are synced.
     const whole = typeof state === 'function' ? await synced.then(() => state({ epoch, cores })) : state;
     const made = await checkpointSet.write({
@@ -284,13 +289,14 @@ export class WalGroup extends ReadableGroup {
       offsets: overlaid(said.offsets, offsets), watermark: greater(said.watermark, watermark),
     }, synced);
     this.newestMade = made;
+    this.commitsCovered = commits;
     await this.dropCovered();
     return made;
   }
 
   /** Removes the checkpoints that are not kept, and what the logs need for none of the others. */
   private async dropCovered(): Promise<void> {
-    const { kept } = await this.checkpointSet.keepNewest(this.options.checkpointsKept);
+    const { kept } = await this.checkpointSet.keepNewest(this.options.checkpointsKept, false);
     const [oldest] = kept;
     if (!this.closed && oldest !== undefined && kept.length === this.options.checkpointsKept) {
       await this.coordinator.drop(oldest);
