@@ -70,10 +70,10 @@ export class GroupCore {
   state: u32;
   /** Process id of the writer. */
   pid: u32;
+  /** Commits that were appended to this core, as far as it is known: it only tells whether there were some since. */
+  commits: u64;
   /** Zero. */
   reserved0: u64;
-  /** Zero. */
-  reserved1: u64;
   /** The other line. Records below this LSN are covered by checkpoints; the writer may drop them. */
   dropLsn: u64;
 }

@@ -189,6 +189,8 @@ export class GroupPage {
   durable(core: number): number { return this.word(core, GroupCore.durable); }
   /** The last asking for a sync that was answered. */
   synced(core: number): number { return this.word(core, GroupCore.synced); }
+  /** Commits of a core that were counted; of use only to see whether there were some since. */
+  commits(core: number): number { return this.word(core, GroupCore.commits); }
   dropLsn(core: number): number { return this.word(core, GroupCore.dropLsn); }
   pid(core: number): number { return this.core.memory.unsigned[(this.line(core) + GroupCore.pid) / 4]!; }
 
@@ -214,6 +216,9 @@ export class GroupPage {
     this.setWord(core, GroupCore.barrierPosition, position);
     this.setWord(core, GroupCore.ended, ended);
   }
+
+  /** Counts a commit of a core. */
+  noteCommit(core: number): void { this.setWord(core, GroupCore.commits, this.commits(core) + 1); }
 
   setDurable(core: number, epoch: number): void { this.setWord(core, GroupCore.durable, epoch); }
   setSynced(core: number, asked: number): void { this.setWord(core, GroupCore.synced, asked); }

@@ -583,10 +583,12 @@ export const GroupCore = {
   state: 40,
   /** u32. Process id of the writer. */
   pid: 44,
+  /**
+   * u64. Commits that were appended to this core, as far as it is known: it only tells whether there were some since.
+   */
+  commits: 48,
   /** u64. Zero. */
-  reserved0: 48,
-  /** u64. Zero. */
-  reserved1: 56,
+  reserved0: 56,
   /** u64. The other line. Records below this LSN are covered by checkpoints; the writer may drop them. */
   dropLsn: 64,
   /** Bytes of the whole structure. */

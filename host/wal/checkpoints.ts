@@ -3,7 +3,8 @@
  * those that are no longer wanted. Ids are dense from 1 and never used twice while any later one is there.
  *
  * Nothing is removed but what is older than checkpoints that are known to be whole, their states read and compared.
- * When a removal has ended it is durable, so that logs may be cut behind it: no crash brings back one without its log.
+ * Where a crash brings one back that was removed, and whose log is gone by then, those that were kept are newer, and
+ * whole.
  */
 import { join } from 'node:path';
 import { outOfRange, VarveError } from '../errors/varve-error.ts';
@@ -189,12 +190,12 @@ export class Checkpoints {
 
   /**
    * Removes all that are older than the newest `count` ones that are whole; where there are not so many, nothing. Of
-   * others, older than those, only damaged ones go. Durable when it resolves.
+   * others, older than those, only damaged ones go. Durable when it resolves, or with the next one that is written.
    *
    * @param count from 1
    * Errors: ERR_VARVE_IO
    */
-  async keepNewest(count: number): Promise<CheckpointRemoval> {
+  async keepNewest(count: number, isDurable = true): Promise<CheckpointRemoval> {
     const found = this.list();
     const kept: Checkpoint[] = [];
     for (let at = found.length - 1; at >= 0 && kept.length < count; at--) {
@@ -205,7 +206,7 @@ export class Checkpoints {
       else found[at] = damage;
     }
     const oldest = kept.length < count ? 0 : kept[0]!.id;
-    return this.removeOlder(found, oldest, kept);
+    return this.removeOlder(found, oldest, kept, isDurable);
   }
 
   /**
@@ -224,7 +225,7 @@ export class Checkpoints {
   }
 
   private async removeOlder(
-    found: readonly (Checkpoint | UnusableCheckpoint)[], oldest: number, kept: readonly Checkpoint[],
+    found: readonly (Checkpoint | UnusableCheckpoint)[], oldest: number, kept: readonly Checkpoint[], isDurable = true,
   ): Promise<CheckpointRemoval> {
     const { storage } = this.context;
     const removed: number[] = [];
@@ -238,8 +239,10 @@ export class Checkpoints {
         removed.push(one.id);
       } else if (isUnusable(one)) unusable.push(one);
     }
-    if (!this.settled && found.length > 0) await storage.syncDirectory(this.directory);
-    this.settled = true;
+    if (isDurable && !this.settled && found.length > 0) {
+      await storage.syncDirectory(this.directory);
+      this.settled = true;
+    }
     return { removed, kept, unusable };
   }
 

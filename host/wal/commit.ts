@@ -137,6 +137,18 @@ function setWord(view: DataView, at: number, value: number | bigint): void {
   view.setUint32(at + U32, Math.floor(value / WORD), true);
 }
 
+/** Offsets with others over them. */
+export function overlaid(
+  offsets: ReadonlyMap<string, number | bigint>, over: CommitOffsets,
+): Map<string, number | bigint> {
+  return new Map([...offsets, ...entriesOf(over)]);
+}
+
+/** The greater one of two watermarks. */
+export function greater(a: number | bigint | undefined, b: number | bigint | undefined): number | bigint | undefined {
+  return a === undefined || (b !== undefined && b > a) ? b : a;
+}
+
 function entriesOf(offsets: CommitOffsets): Iterable<readonly [string, number | bigint]> {
   if (types.isMap(offsets)) return offsets;
   if (isPlain(offsets)) return Object.entries(offsets);

@@ -12,7 +12,7 @@ import type { Checkpoint } from './checkpoint-file.ts';
 import type { GroupFile } from './group-file.ts';
 import { corePath } from './names.ts';
 import type { CheckedWalOptions } from './options.ts';
-import { cutOf, lastEndedEpoch } from './plan.ts';
+import { cutOf, lastEndedEpoch, planRecovery, type RecoveryPlan } from './plan.ts';
 import { readCore, type ReplaySource } from './replay.ts';
 import type { CorePosition, EpochCut } from './types.ts';
 import type { WalWriter } from './writer.ts';
@@ -137,6 +137,24 @@ export class Coordinator implements Attacher {
       return { core, sequence, position };
     } finally {
       reader.close();
+    }
+  }
+
+  /** Commits of all cores that were counted so far. */
+  commits(): number {
+    return this.cores.reduce((sum, core) => sum + this.file.page.commits(core), 0);
+  }
+
+  /**
+   * What commits say up to the end of an epoch, over what a checkpoint says. Looks at the headers of all entries since.
+   * Errors: as `planRecovery`
+   */
+  commitsUpTo(epoch: number, checkpoint: Checkpoint | undefined): Pick<RecoveryPlan, 'offsets' | 'watermark'> {
+    const readers = this.cores.map((core) => (hasLog(this.file, core) ? readCore(this.source, core) : undefined));
+    try {
+      return planRecovery({ cores: readers, checkpoint, upTo: epoch });
+    } finally {
+      for (const reader of readers) reader?.close();
     }
   }
 

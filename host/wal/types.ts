@@ -74,9 +74,9 @@ export interface CheckpointOptions extends AskOptions {
    * gives one of these, called with the cut once it is durable. Default: nothing.
    */
   readonly state?: CheckpointState | ((cut: EpochCut) => CheckpointState | Promise<CheckpointState>);
-  /** Up to where each source was taken in, as for `commit`. Default: none. */
+  /** Up to where each source was taken in, as for `commit`; of sources that are not named, what commits have said. */
   readonly offsets?: CommitOffsets;
-  /** As for `commit`. Default: none. */
+  /** As for `commit`; the greatest that commits have said, where that is greater. */
   readonly watermark?: number | bigint;
 }
 

@@ -9,8 +9,9 @@ import type { Lock } from '../io/storage.ts';
 import { LOCK_NAME, replacementPath } from '../log/names.ts';
 import type { LogContext } from '../log/segment.ts';
 import { attachCore } from './attach.ts';
-import type { CheckpointInfo } from './checkpoint-file.ts';
+import type { Checkpoint, CheckpointInfo } from './checkpoint-file.ts';
 import type { NewestCheckpoint } from './checkpoints.ts';
+import { greater, overlaid } from './commit.ts';
 import { Coordinator } from './coordinator.ts';
 import { GroupFile } from './group-file.ts';
 import { CHECKPOINTS_NAME, GROUP_NAME } from './names.ts';
@@ -62,6 +63,9 @@ function openFile(options: CheckedWalOptions, open: (context: LogContext) => Gro
   }
 }
 
+/** What commits have said where they count no more. */
+const NOTHING = { offsets: new Map<string, number | bigint>(), watermark: undefined } as const;
+
 /**
  * A group of write-ahead logs, one for each writer, which share an epoch: the writers append without a lock and without
  * a message between them, each from a thread or a process of its own, and what they have written is cut, recovered and
@@ -82,6 +86,10 @@ export class WalGroup extends ReadableGroup {
   private readonly coordinator: Coordinator;
   /** Ends when the last checkpoint that was asked for has ended. */
   private lastCheckpoint: Promise<unknown> = Promise.resolve();
+  /** The newest checkpoint, once one was made. */
+  private newestMade: Checkpoint | undefined;
+  /** How many commits had been counted when it was begun. */
+  private commitsCovered = 0;
 
   private constructor(options: CheckedWalOptions, { file, lock }: OpenGroup) {
     super(options, file);
@@ -258,24 +266,38 @@ export class WalGroup extends ReadableGroup {
     return made;
   }
 
-  private async makeCheckpoint({ state, offsets, watermark, timeoutMs }: CheckedCheckpoint): Promise<CheckpointInfo> {
+  /** `anew`: what commits said until now counts no more. */
+  private async makeCheckpoint(
+    { state, offsets, watermark, timeoutMs }: CheckedCheckpoint, anew = false,
+  ): Promise<CheckpointInfo> {
     this.requireWritable();
     const { coordinator, checkpointSet } = this;
     const until = performance.now() + timeoutMs;
+    const before = anew ? undefined : this.newestMade ?? (await checkpointSet.newest()).checkpoint;
+    // Before the epoch ends: commits that are counted now are covered.
+    const commits = coordinator.commits();
     const { epoch, cores } = await coordinator.endEpoch(until);
     const synced = coordinator.sync(until);
+    // It may fail before anybody waits for it.
+    synced.catch(() => undefined);
+    const isSame = this.newestMade !== undefined && coordinator.commits() === this.commitsCovered;
+    const said = anew ? NOTHING : isSame ? before! : coordinator.commitsUpTo(epoch, before);
     // The file of a state that is there already is written while the logs are synced.
     const whole = typeof state === 'function' ? await synced.then(() => state({ epoch, cores })) : state;
-    const contents = { epoch, cores, offsets, watermark, state: whole };
-    CANARY: if (globalThis.varveCanary === 'cover') await coordinator.drop(contents);
-    const made = await checkpointSet.write(contents, synced);
+    CANARY: if (globalThis.varveCanary === 'cover') await coordinator.drop({ cores });
+    const made = await checkpointSet.write({
+      epoch, cores, state: whole,
+      offsets: overlaid(said.offsets, offsets), watermark: greater(said.watermark, watermark),
+    }, synced);
+    this.newestMade = made;
+    this.commitsCovered = commits;
     await this.dropCovered();
     return made;
   }
 
   /** Removes the checkpoints that are not kept, and what the logs need for none of the others. */
   private async dropCovered(): Promise<void> {
-    const { kept } = await this.checkpointSet.keepNewest(this.options.checkpointsKept);
+    const { kept } = await this.checkpointSet.keepNewest(this.options.checkpointsKept, false);
     const [oldest] = kept;
     if (!this.closed && oldest !== undefined && kept.length === this.options.checkpointsKept) {
       await this.coordinator.drop(oldest);
@@ -309,7 +331,7 @@ export class WalGroup extends ReadableGroup {
     checkAsk(options);
     this.requireWritable();
     return this.inTurn(async () => {
-      const made = await this.makeCheckpoint(checkCheckpoint(options));
+      const made = await this.makeCheckpoint(checkCheckpoint(options), true);
       await this.dropBefore(made.id);
       return made;
     });

@@ -130,6 +130,8 @@ export class WalWriter {
   commit(offsets: CommitOffsets, watermark?: number | bigint): number {
     const bytes = commitBytes(offsets, watermark);
     this.before();
+    // First, so that none that is there was not counted, even where this process is killed.
+    this.group.page.noteCommit(this.core);
     const { log } = this;
     const at = log.begin(bytes);
     const target = this.bytes.subarray(at, at + bytes);

@@ -6,7 +6,7 @@
 import { Kind } from '../../host/generated/abi.ts';
 import type { WalEntry } from '../../host/wal/entry.ts';
 import type { WalRecovery } from '../../host/wal/recover.ts';
-import { fail, isSame, lineOf, ownOf, stateOf, type Given, type Slot, type WalModel } from './wal-model.ts';
+import { fail, isSame, lineOf, ownOf, stateOf, type Known, type Slot, type WalModel } from './wal-model.ts';
 
 export interface Judgement {
   /** Entries that were compared, of the replay and of the state. */
@@ -39,7 +39,7 @@ function settle(model: WalModel, entry: WalEntry): void {
   if (epoch !== slot.epoch) fail(`${where} is of epoch ${epoch}, not of ${slot.epoch}`);
 }
 
-function compareOffsets(recovery: WalRecovery, { offsets, watermark }: Given): string | undefined {
+function compareOffsets(recovery: WalRecovery, { offsets, watermark }: Known): string | undefined {
   const text = (map: ReadonlyMap<string, unknown>): string => JSON.stringify([...map].sort());
   if (text(recovery.offsets) !== text(offsets)) return `offsets ${text(recovery.offsets)}, not ${text(offsets)}`;
   if (recovery.watermark !== watermark) return `watermark ${String(recovery.watermark)}, not ${watermark}`;
@@ -100,8 +100,9 @@ export async function judgeRecovery(
     fail(`checkpoint ${checkpoint?.id} (up to ${from.join()}) and its replay differ from the fold: line ${at} of `
       + `${lines.length} is '${lines[at]}', not '${expected[at]}'`);
   }
-  const given = checkpoint === undefined ? [undefined] : model.given.get(checkpoint.id) ?? [];
-  const wrong = given.map((each) => compareOffsets(recovery, model.committed(each, from, next)));
+  const said = checkpoint === undefined ? [undefined]
+    : (model.given.get(checkpoint.id) ?? []).map((given) => model.recordedBy(given, from));
+  const wrong = said.map((each) => compareOffsets(recovery, model.committed(each, from, next)));
   if (!wrong.includes(undefined)) fail(wrong[0] ?? `checkpoint ${checkpoint?.id} was never made`);
   if (upTo === 'epoch') requireCutAt(completeEpoch, recovery, ends, Math.max(model.complete, checkpoint?.epoch ?? 0));
   const epoch = Math.max(checkpoint?.epoch ?? 0, ...cores.map(({ core, to, cut }) => (
@@ -139,6 +140,10 @@ function takeOver(model: WalModel, to: readonly number[], checkpoint: WalRecover
     each.pending = each.least = undefined;
   }
   model.checkpoint = checkpoint?.id ?? 0;
+  model.recorded = checkpoint === undefined ? undefined : {
+    offsets: checkpoint.offsets as Known['offsets'], watermark: checkpoint.watermark as number | undefined,
+    cut: checkpoint.cores.map(({ sequence }) => sequence),
+  };
   model.checkpointEpoch = checkpoint?.epoch ?? 0;
   model.covered = to.map((_, core) => checkpoint?.cores[core]!.sequence ?? 0);
 }

@@ -28,10 +28,20 @@ export interface Slot {
   readonly epoch: number;
 }
 
-/** What was given to a checkpoint. */
-export interface Given {
+/** What is known of the sources. */
+export interface Known {
   readonly offsets: Offsets;
   readonly watermark: number | undefined;
+}
+
+/** What a checkpoint says of them, and how many entries of each core it covers. */
+export interface Recorded extends Known {
+  readonly cut: readonly number[];
+}
+
+/** What was given to a checkpoint, and the one before it. */
+export interface Given extends Known {
+  readonly before: Recorded | undefined;
 }
 
 export interface CoreModel {
@@ -77,6 +87,8 @@ export class WalModel {
   complete = 0;
   /** What was given to each checkpoint, by its id; an id is used again where the first one came to nothing. */
   readonly given = new Map<number, Given[]>();
+  /** What the newest checkpoint says. */
+  recorded: Recorded | undefined;
   /** The last checkpoint that is known to be durable, and its epoch; those before may have gone. */
   checkpoint = 0;
   checkpointEpoch = 0;
@@ -130,10 +142,20 @@ export class WalModel {
     return stateOf(this.merged(upTo).map(({ core, sequence, slot }) => lineOf(core, sequence, slot.own!)));
   }
 
-  /** What recovery must say of the sources: what a checkpoint was given, and the commits behind it. */
-  committed(given: Given | undefined, from: readonly number[], upTo: readonly number[]): Given {
-    const offsets = new Map(given?.offsets);
-    let watermark = given?.watermark;
+  /** What a checkpoint must say that was given this and covers so much. */
+  recordedBy({ offsets, watermark, before }: Given, cut: readonly number[]): Recorded {
+    const said = this.committed(before, before?.cut ?? cut.map(() => 0), cut);
+    const marks = [said.watermark, watermark].filter((mark) => mark !== undefined);
+    return {
+      offsets: new Map([...said.offsets, ...offsets]), cut,
+      watermark: marks.length === 0 ? undefined : Math.max(...marks),
+    };
+  }
+
+  /** What recovery must say of the sources: what a checkpoint says, and the commits behind it. */
+  committed(checkpoint: Known | undefined, from: readonly number[], upTo: readonly number[]): Known {
+    const offsets = new Map(checkpoint?.offsets);
+    let watermark = checkpoint?.watermark;
     for (const { slot } of this.merged(upTo, from)) {
       for (const [name, offset] of slot.own!.offsets ?? []) offsets.set(name, offset);
       const mark = slot.own!.watermark;

@@ -104,6 +104,24 @@ onEach('recovery', (make) => {
     await again.close();
   });
 
+  it('begins with what commits have said before the checkpoint, too (defect 6)', async () => {
+    const fixture = make();
+    const group = create(fixture, 2);
+    const [a, b] = [group.writer(0), group.writer(1)];
+    a.commit({ x: 1, y: 2 }, 50);
+    await group.checkpoint({ state: 'one' });
+    b.commit({ y: 3 }, 40);
+    await group.checkpoint({ state: 'two', offsets: { z: 9 }, watermark: 45 });
+    await group.close();
+    const again = reopen(fixture);
+    const third = await again.checkpoint({ watermark: 60n });
+    expect([...third.offsets]).toEqual([['x', 1], ['y', 3], ['z', 9]]);
+    const recovery = await again.recover();
+    expect(Object.fromEntries(recovery.offsets)).toEqual({ x: 1, y: 3, z: 9 });
+    expect(recovery.watermark).toBe(60);
+    await again.close();
+  });
+
   it('ends with all that there is, or is cut at the last epoch that every core has ended (defect 7)', async () => {
     const fixture = make();
     const group = create(fixture, 2);
