@@ -162,15 +162,6 @@ export class SegmentSet {
     return offset < 0 ? undefined : epochAt(this.memory.words, view.base + offset);
   }
 
-  /** The kind of a record, or of what stands in its place; `undefined` where it is not there or damaged. */
-  kindOf(lsn: number): number | undefined {
-    const segment = this.find(lsn);
-    if (segment === undefined) return undefined;
-    const view = this.pool.view(segment);
-    const offset = view.read(lsn - segment.baseLsn);
-    return offset < 0 ? undefined : kindAt(this.memory.words, view.base + offset);
-  }
-
   /** The LSN of the record whose frame begins at a position, `undefined` where none does. */
   lsnAtPosition(position: number): number | undefined {
     const segment = this.list.findLast(({ header }) => header.basePosition <= position);

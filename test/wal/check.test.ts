@@ -3,22 +3,9 @@
  * whole and damaged, beside live writers, and of groups that were left half-made.
  */
 import { expect, it } from 'vitest';
-import type { WalGroupOptions } from '../../host/wal/types.ts';
 import { WalGroup } from '../../host/wal/wal-group.ts';
 import { failure, onEach, rejection, type LogFixture } from '../support/log-fixture.ts';
-
-function options(fixture: LogFixture, extra: WalGroupOptions = {}): WalGroupOptions {
-  const { core, storage } = fixture.options();
-  return { core: core!, segmentBytes: 65536, ...(storage === undefined ? {} : { storage }), ...extra };
-}
-
-function create(fixture: LogFixture, cores: number, extra: WalGroupOptions = {}): WalGroup {
-  return WalGroup.createSync(fixture.directory, { ...options(fixture, extra), cores });
-}
-
-function reopen(fixture: LogFixture, extra: WalGroupOptions = {}): WalGroup {
-  return WalGroup.openSync(fixture.directory, options(fixture, extra));
-}
+import { create, options, reopen, text } from '../support/wal-group.ts';
 
 /** What needs no segment size. */
 function repairing(fixture: LogFixture) {
@@ -26,7 +13,6 @@ function repairing(fixture: LogFixture) {
   return { core: core!, ...(storage === undefined ? {} : { storage }) };
 }
 
-const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 const keysOf = (group: WalGroup, merging = {}): string[] => (
   [...group.merge(merging)].filter(({ type }) => type === 'put').map(({ core, key }) => `${core}${text(key)}`));
 

@@ -5,23 +5,10 @@
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { RecordLog } from '../../host/record-log/record-log.ts';
-import type { WalGroupOptions, WalWriterOptions } from '../../host/wal/types.ts';
 import { WalGroup } from '../../host/wal/wal-group.ts';
 import type { WalWriter } from '../../host/wal/writer.ts';
-import { failure, onEach, rejection, type LogFixture } from '../support/log-fixture.ts';
-
-function options(fixture: LogFixture, extra: WalGroupOptions = {}): WalGroupOptions {
-  const { core, storage, segmentBytes } = fixture.options();
-  return { core: core!, segmentBytes: segmentBytes!, ...(storage === undefined ? {} : { storage }), ...extra };
-}
-
-function create(fixture: LogFixture, cores: number, extra: WalWriterOptions = {}): WalGroup {
-  return WalGroup.createSync(fixture.directory, { ...options(fixture, extra), cores });
-}
-
-function reopen(fixture: LogFixture, extra: WalGroupOptions = {}): WalGroup {
-  return WalGroup.openSync(fixture.directory, options(fixture, extra));
-}
+import { failure, onEach, rejection } from '../support/log-fixture.ts';
+import { create, options, reopen } from '../support/wal-group.ts';
 
 /** Appends to one core so that its entries can be told. */
 function fill(writer: WalWriter, count: number): void {

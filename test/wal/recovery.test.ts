@@ -6,24 +6,9 @@ import { setImmediate } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import type { WalEntry } from '../../host/wal/entry.ts';
 import type { WalRecovery } from '../../host/wal/recover.ts';
-import type { WalGroupOptions } from '../../host/wal/types.ts';
-import { WalGroup } from '../../host/wal/wal-group.ts';
-import { failure, onEach, rejection, type LogFixture } from '../support/log-fixture.ts';
+import { failure, onEach, rejection } from '../support/log-fixture.ts';
+import { create, reopen, text } from '../support/wal-group.ts';
 
-function options(fixture: LogFixture, extra: WalGroupOptions = {}): WalGroupOptions {
-  const { core, storage } = fixture.options();
-  return { core: core!, segmentBytes: 65536, ...(storage === undefined ? {} : { storage }), ...extra };
-}
-
-function create(fixture: LogFixture, cores: number, extra: WalGroupOptions = {}): WalGroup {
-  return WalGroup.createSync(fixture.directory, { ...options(fixture, extra), cores });
-}
-
-function reopen(fixture: LogFixture, extra: WalGroupOptions = {}): WalGroup {
-  return WalGroup.openSync(fixture.directory, options(fixture, extra));
-}
-
-const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 
 /** What an entry is, as a text. */
 function told(entry: WalEntry): string {
