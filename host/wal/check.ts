@@ -77,7 +77,7 @@ export interface WalCheck {
   readonly unusable: readonly UnusableCheckpoint[];
   /** Whether every log joins on to the newest whole checkpoint: whether a recovery has all that it needs. */
   readonly joined: boolean;
-  /** Entries that a recovery would replay now; `undefined` where damage is in its way. */
+  /** Entries that a recovery would replay now; `undefined` where damage is in its way, or writers were faster. */
   readonly replay: number | undefined;
   /** Everything that is damaged or missing but for the checkpoints. */
   readonly damaged: readonly WalDamage[];
@@ -124,8 +124,7 @@ class GroupCheck {
     for (const each of found) this.checkCheckpoint(each);
     const cores = this.logs.map((log, core) => this.checkCore(log, core, this.whole.at(-1)));
     const joined = this.checkJoints(checkpoints);
-    const newest = this.whole.at(-1);
-    const replay = this.damaged.some(({ core }) => core !== undefined) ? undefined : this.countReplay(newest);
+    const replay = this.damaged.some(({ core }) => core !== undefined) ? undefined : this.countReplay(checkpoints);
     return {
       ...this.verdict(cores), cores, joined, replay,
       completeEpoch: Math.max(
@@ -254,8 +253,8 @@ class GroupCheck {
     for (let attempt = 1; ; attempt++) {
       const latest = checkpoints.latest();
       if (latest !== undefined && !this.isKnown(latest)) this.checkCheckpoint(latest);
-      // Looked at behind the checkpoint, a log that is written to reaches up to it.
-      for (const log of this.logs) log?.refresh();
+      // Opened behind the checkpoint, a log that is written to reaches up to it, even while it is being cut.
+      for (const { core } of this.openJoints()) this.reopen(core);
       const open = this.openJoints();
       if (open.length === 0) return this.logs.every((log, core) => log !== undefined || !this.isDamaged(core));
       // Behind a checkpoint that was made since, what follows the older ones is dropped.
@@ -268,6 +267,12 @@ class GroupCheck {
       }
       return false;
     }
+  }
+
+  private reopen(core: number): void {
+    this.logs[core]?.close();
+    this.logs[core] = undefined;
+    this.logs[core] = this.open(core);
   }
 
   private isKnown({ id }: Checkpoint): boolean {
@@ -294,13 +299,15 @@ class GroupCheck {
   }
 
   /** Entries of a replay; what its commits hold is looked at too. */
-  private countReplay(checkpoint: CheckpointCut | undefined): number | undefined {
+  private countReplay(checkpoints: Checkpoints): number | undefined {
+    const checkpoint = this.whole.at(-1);
     try {
       const { cores } = planRecovery({ cores: this.logs, checkpoint });
       return cores.reduce((sum, { entries }) => sum + entries, 0);
     } catch (error) {
-      // A writer has dropped what was to be counted.
+      // A writer has cut what was to be counted, or dropped it behind a checkpoint that was made since.
       if (VarveError.is(error, 'ERR_VARVE_TRUNCATED') || VarveError.is(error, 'ERR_VARVE_OUT_OF_RANGE')) return undefined;
+      if (checkpoints.latest()?.id !== checkpoint?.id && this.unusable.length === 0) return undefined;
       const { core = 0 } = (error instanceof VarveError ? error.details : {}) as { readonly core?: number };
       this.noteError(core, error);
       return undefined;

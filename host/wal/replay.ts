@@ -38,6 +38,10 @@ export interface ReplaySource {
   readonly ended: () => VarveError | undefined;
 }
 
+/** How long it is waited for a cut that is under way, before it is looked again. */
+const CUT_MS = 2;
+const never = new Int32Array(new SharedArrayBuffer(4));
+
 /** Opens a reader of a core's log. Errors: as `RecordLog.open` with `readOnly` */
 export function readCore({ group, mappedBytesMax }: ReplaySource, core: number): LogReader {
   return openReader(coreContext(group, core, true), mappedBytesMax, STORE_KIND_GROUP_CORE).reader;
@@ -53,6 +57,8 @@ export function lookAt<T>(log: LogReader, look: () => T): T {
     } catch (error) {
       const cut = guard.failed(error);
       if (!VarveError.is(cut, 'ERR_VARVE_TRUNCATED') || attempt === ATTEMPTS) throw cut;
+      // A cut that is under way takes as long as the disk.
+      Atomics.wait(never, 0, 0, CUT_MS);
       log.refresh();
     }
   }

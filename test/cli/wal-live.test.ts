@@ -32,6 +32,12 @@ const WRITER = `import { WalGroup } from '${INDEX}';
   }
   await group.close();`;
 const LOOKING_MS = 2500;
+const PAUSE_MS = 15;
+
+/** Lets nothing of this thread run for a while. */
+function pause(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
+}
 
 async function startWriter(directory: string): Promise<ChildProcess> {
   const child = spawn(process.execPath, ['--input-type=module', '-e', WRITER, directory], {
@@ -49,7 +55,9 @@ it('finds no damage in what is written meanwhile', async () => {
   try {
     await using group = await WalGroup.open(directory, { readOnly: true });
     for (const end = performance.now() + LOOKING_MS; performance.now() < end;) {
-      const { outcome, because, joined, damaged, unusable } = group.check();
+      // Now and then slowly, so that the writer makes checkpoints in the midst of it.
+      const onProgress = seen.checks % 4 === 0 ? { onProgress: pause } : {};
+      const { outcome, because, joined, damaged, unusable } = group.check(onProgress);
       expect({ outcome, because, joined, damaged, unusable }).toEqual({
         outcome: 'ok', because: 'every frame and every checkpoint is valid', joined: true, damaged: [], unusable: [],
       });
