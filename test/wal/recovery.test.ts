@@ -9,7 +9,6 @@ import type { WalRecovery } from '../../host/wal/recover.ts';
 import { failure, onEach, rejection } from '../support/log-fixture.ts';
 import { create, reopen, text } from '../support/wal-group.ts';
 
-
 /** What an entry is, as a text. */
 function told(entry: WalEntry): string {
   const { core, type } = entry;
