@@ -252,20 +252,25 @@ class GroupCheck {
   private checkJoints(checkpoints: Checkpoints): boolean {
     for (let attempt = 1; ; attempt++) {
       const latest = checkpoints.latest();
-      if (latest !== undefined && !this.isKnown(latest)) this.checkCheckpoint(latest);
-      // Opened behind the checkpoint, a log that is written to reaches up to it, even while it is being cut.
-      for (const { core } of this.openJoints()) this.reopen(core);
-      const open = this.openJoints();
-      if (open.length === 0) return this.logs.every((log, core) => log !== undefined || !this.isDamaged(core));
-      // Behind a checkpoint that was made since, what follows the older ones is dropped.
-      if (checkpoints.latest()?.id !== latest?.id && attempt < ATTEMPTS) continue;
+      const base = latest === undefined || this.isUnusable(latest) ? this.whole.at(-1) : latest;
+      // Opened behind the checkpoint, a log that is written to reaches up to it, even while it is being cut. Its state
+      // is read later: by then, what follows it may be dropped.
+      for (const { core } of this.openJoints(base)) this.reopen(core);
+      const open = this.openJoints(base);
+      const isOvertaken = open.length > 0 && checkpoints.latest()?.id !== latest?.id;
+      if (base !== undefined && open.length === 0 && !this.whole.some(({ id }) => id === base.id)) {
+        this.checkCheckpoint(base);
+        // It is damaged, or was removed since: there is another one to begin with.
+        if (this.whole.at(-1)?.id !== base.id && attempt < ATTEMPTS) continue;
+      }
+      if (isOvertaken && attempt < ATTEMPTS) continue;
       for (const { core, error } of open) {
         const { lsn } = error.details as { readonly lsn?: number };
         // What is missing was said already where the frames told of it.
         const isNoted = this.damaged.some((damage) => damage.core === core && damage.sequence === lsn);
         if (!isNoted) this.noteError(core, error);
       }
-      return false;
+      return open.length === 0 && this.logs.every((log, core) => log !== undefined || !this.isDamaged(core));
     }
   }
 
@@ -275,21 +280,21 @@ class GroupCheck {
     this.logs[core] = this.open(core);
   }
 
-  private isKnown({ id }: Checkpoint): boolean {
-    return [...this.whole, ...this.unusable].some((each) => each.id === id);
+  private isUnusable({ id }: Checkpoint): boolean {
+    return this.unusable.some((each) => each.id === id);
   }
 
   private isDamaged(core: number): boolean {
     return this.damaged.some((damage) => damage.core === core);
   }
 
-  /** The cores whose logs do not join on to the newest checkpoint. */
-  private openJoints(): { readonly core: number; readonly error: VarveError }[] {
+  /** The cores whose logs do not join on to a checkpoint. */
+  private openJoints(base: Checkpoint | undefined): { readonly core: number; readonly error: VarveError }[] {
     const open: { readonly core: number; readonly error: VarveError }[] = [];
     for (const [core, log] of this.logs.entries()) {
       if (log === undefined && this.isDamaged(core)) continue;
       try {
-        beginningOf(log, core, this.whole.at(-1));
+        beginningOf(log, core, base);
       } catch (error) {
         if (!VarveError.is(error, 'ERR_VARVE_CORRUPT')) throw error;
         open.push({ core, error });

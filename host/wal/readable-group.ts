@@ -95,7 +95,7 @@ export abstract class ReadableGroup {
    *   is changed, and the entries end there.
    * @throws (rejects with) ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_LOCKED (a core is attached, by this group or
    *   elsewhere), ERR_VARVE_CORRUPT (synced entries are damaged, or are missing between the checkpoint and the logs),
-   *   ERR_VARVE_CLOSED, ERR_VARVE_NEWER_VERSION, ERR_VARVE_DISK_FULL, ERR_VARVE_MEMORY_FULL, ERR_VARVE_IO
+   *   ERR_VARVE_TRUNCATED (read-only: the writers are faster), ERR_VARVE_CLOSED, ERR_VARVE_NEWER_VERSION, ERR_VARVE_DISK_FULL, ERR_VARVE_MEMORY_FULL, ERR_VARVE_IO
    */
   async recover(options: RecoverOptions = {}): Promise<WalRecovery> {
     const upTo = checkRecover(options);
@@ -111,7 +111,12 @@ export abstract class ReadableGroup {
         // Whoever writes has cut something meanwhile, or has made a checkpoint and dropped what follows the one before.
         const isOvertaken = VarveError.is(error, 'ERR_VARVE_TRUNCATED')
           || (VarveError.is(error, 'ERR_VARVE_CORRUPT') && this.checkpointSet.latest()?.id !== latest);
-        if (!isOvertaken || attempt === ATTEMPTS) throw error;
+        if (!isOvertaken) throw error;
+        if (attempt === ATTEMPTS) {
+          throw new VarveError('ERR_VARVE_TRUNCATED',
+            `the writers of ${this.directory} make checkpoints, and drop what they cover, faster than they are read; keep `
+            + 'more of them (checkpointsKept)', { path: this.directory }, error);
+        }
       }
     }
   }
