@@ -95,7 +95,8 @@ export abstract class ReadableGroup {
    *   is changed, and the entries end there.
    * @throws (rejects with) ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_LOCKED (a core is attached, by this group or
    *   elsewhere), ERR_VARVE_CORRUPT (synced entries are damaged, or are missing between the checkpoint and the logs),
-   *   ERR_VARVE_TRUNCATED (read-only: the writers are faster), ERR_VARVE_CLOSED, ERR_VARVE_NEWER_VERSION, ERR_VARVE_DISK_FULL, ERR_VARVE_MEMORY_FULL, ERR_VARVE_IO
+   *   ERR_VARVE_TRUNCATED (read-only: the writers are faster), ERR_VARVE_CLOSED, ERR_VARVE_NEWER_VERSION,
+   *   ERR_VARVE_DISK_FULL, ERR_VARVE_MEMORY_FULL, ERR_VARVE_IO
    */
   async recover(options: RecoverOptions = {}): Promise<WalRecovery> {
     const upTo = checkRecover(options);
