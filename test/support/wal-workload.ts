@@ -121,7 +121,11 @@ export class WalWorkload extends WalDriver {
       for (const [core, writer] of [...party.writers]) {
         if (!writer.poisoned) continue;
         party.writers.delete(core);
-        await writer.close().catch((error: unknown) => { this.note(error); });
+        try {
+          writer.closeSync();
+        } catch (error) {
+          this.note(error);
+        }
       }
     }
     if (this.group === undefined) this.open();
@@ -305,10 +309,8 @@ export class WalWorkload extends WalDriver {
     const before = model.complete;
     // From here on a crash may show either.
     model.complete = model.checkpointEpoch;
-    const { floor } = each;
-    each.floor = Math.min(floor, covered);
     if (this.random.chance(0.3)) {
-      writer.reset();
+      this.whileCutting(core, covered, () => { writer.reset(); });
       if (writer.sequence < covered) fail(`a reset has cut ${writer.sequence} to ${covered}, which are covered`);
     } else {
       const { length } = each.slots;
@@ -317,10 +319,9 @@ export class WalWorkload extends WalDriver {
       this.append(core);
       to = each.slots.length - 1;
       // An automatic barrier may stand in between.
-      writer.truncate(at);
+      this.whileCutting(core, to, () => { writer.truncate(at); });
       while (to > writer.sequence) to--;
       if (writer.position !== at || to < length || position > at) fail('a truncation has cut something else');
-      each.floor = Math.min(floor, to);
       model.complete = before;
     }
     this.disk.refresh();
@@ -328,6 +329,16 @@ export class WalWorkload extends WalDriver {
     model.complete = Math.min(model.complete, Math.max(model.checkpointEpoch, this.group.completeEpoch));
     this.lookAt(core);
     this.tally.count('truncations');
+  }
+
+  /** Runs what cuts a core; where it fails, what stands behind may be there or not. */
+  private whileCutting(core: number, to: number, cut: () => void): void {
+    try {
+      cut();
+    } catch (error) {
+      this.model.doubt(core, to);
+      throw error;
+    }
   }
 
   /** Looks on from a process that only reads. */
