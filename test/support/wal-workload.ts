@@ -90,6 +90,17 @@ export class WalWorkload extends WalDriver {
     return this.alive();
   }
 
+  /** Does what a fault may end. */
+  async attempt(run: () => Promise<void>): Promise<void> {
+    try {
+      await run();
+      this.throwErrors();
+    } catch (error) {
+      if (!(error instanceof SimulatedPowerCut)) this.note(error);
+      this.throwErrors();
+    }
+  }
+
   private planFault(): PlannedFault | undefined {
     const { random, disk } = this;
     if (random.chance(0.03)) {
@@ -139,7 +150,7 @@ export class WalWorkload extends WalDriver {
     this.trace(`  = epoch ${this.group?.epoch}, complete ${this.model.complete}; ${cores.join(', ')}`);
   }
 
-  private lookAtAll(): void {
+  lookAtAll(): void {
     for (const { writers } of this.parties) for (const core of writers.keys()) this.lookAt(core);
   }
 
@@ -191,12 +202,15 @@ export class WalWorkload extends WalDriver {
     this.lookAt(core);
     const party = this.parties.find(({ writers }) => writers.has(core))!;
     party.writers.delete(core);
-    if (this.random.chance(0.5)) writer.closeSync();
-    else {
-      this.expect(writer.close(), () => undefined);
+    let isClosed = false;
+    if (this.random.chance(0.5)) {
+      writer.closeSync();
+      isClosed = true;
+    } else {
+      this.expect(writer.close(), () => { isClosed = true; });
       await this.settle();
     }
-    if (!this.disk.frozen && !this.faulted) this.model.durable(core, this.model.cores[core]!.slots.length);
+    if (!this.disk.frozen && isClosed) this.model.durable(core, this.model.cores[core]!.slots.length);
   }
 
   syncOne(): void {
