@@ -77,6 +77,8 @@ export async function judgeRecovery(
   }
   const lines = await linesOf(recovery);
   const from = cores.map(({ core }) => checkpoint?.cores[core]!.sequence ?? 0);
+  // What a checkpoint covers was known when it was made, but for barriers.
+  for (const [core, sequence] of from.entries()) model.grow(core, sequence);
   const next = [...from];
   let last: WalEntry | undefined;
   const ends: (WalEntry | undefined)[] = cores.map(() => undefined);
