@@ -58,7 +58,7 @@ export class GroupState {
 export class GroupCore {
   /** The last epoch that was ended on this core. 0 while the next two change. */
   ended: u64;
-  /** LSN of that barrier. */
+  /** LSN of the barrier that has ended it; 0 where it was an entry of a later epoch. */
   barrierLsn: u64;
   /** Position just past it. */
   barrierPosition: u64;

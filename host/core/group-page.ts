@@ -177,12 +177,12 @@ export class GroupPage {
   /** The last epoch that was ended on a core. */
   ended(core: number): number { return this.word(core, GroupCore.ended); }
 
-  /** The barrier of an epoch, where that is the last one that was ended on a core. */
+  /** The barrier of an epoch, where that is the last one that was ended on a core, and a barrier has ended it. */
   barrierOf(core: number, epoch: number): { readonly sequence: number; readonly position: number } | undefined {
     if (this.ended(core) !== epoch) return undefined;
     const sequence = this.word(core, GroupCore.barrierLsn);
     const position = this.word(core, GroupCore.barrierPosition);
-    return this.ended(core) === epoch ? { sequence, position } : undefined;
+    return this.ended(core) === epoch && sequence !== 0 ? { sequence, position } : undefined;
   }
 
   /** The last epoch whose end on a core is known to be on disk. */
@@ -207,7 +207,7 @@ export class GroupPage {
   }
 
   /**
-   * Says that an epoch was ended on a core, and where its barrier is. Order: `ended` is 0 while the others change, so
+   * Says that an epoch was ended on a core, and where its barrier is, 0 where there is none. Order: `ended` is 0 while the others change, so
    * that who finds it the same before and after he has loaded them has those that belong to it.
    */
   setEnded(core: number, ended: number, lsn: number, position: number): void {

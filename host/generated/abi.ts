@@ -571,7 +571,7 @@ export const GroupState = {
 export const GroupCore = {
   /** u64. The last epoch that was ended on this core. 0 while the next two change. */
   ended: 0,
-  /** u64. LSN of that barrier. */
+  /** u64. LSN of the barrier that has ended it; 0 where it was an entry of a later epoch. */
   barrierLsn: 8,
   /** u64. Position just past it. */
   barrierPosition: 16,

@@ -221,7 +221,9 @@ export class Checkpoints {
     await first.verify();
     this.whole.set(id, first.front.crc);
     const found = this.list();
-    return this.removeOlder(found, id, found.filter((one): one is Checkpoint => one.id >= id && !isUnusable(one)));
+    // It was whole a moment ago, whatever reading it again gives.
+    const later = found.filter((one): one is Checkpoint => one.id > id && !isUnusable(one));
+    return this.removeOlder(found, id, [first, ...later]);
   }
 
   private async removeOlder(

@@ -12,7 +12,7 @@ import type { Checkpoint } from './checkpoint-file.ts';
 import type { GroupFile } from './group-file.ts';
 import { corePath } from './names.ts';
 import type { CheckedWalOptions } from './options.ts';
-import { cutOf, lastEndedEpoch, planRecovery, type RecoveryPlan } from './plan.ts';
+import { cutOf, lastBarrier, planRecovery, type RecoveryPlan } from './plan.ts';
 import { readCore, type ReplaySource } from './replay.ts';
 import type { CorePosition, EpochCut } from './types.ts';
 import type { WalWriter } from './writer.ts';
@@ -58,8 +58,8 @@ export class Coordinator implements Attacher {
     const reader = readCore(this.source, core);
     try {
       const { lastLsn, position } = reader;
-      const ended = lastEndedEpoch(reader);
-      page.setEnded(core, ended, lastLsn, position);
+      const { ended, sequence } = lastBarrier(reader);
+      page.setEnded(core, ended, sequence, position);
       page.setDurable(core, reader.durableLsn >= lastLsn ? ended : 0);
       page.raiseEpoch((reader.epochOf(lastLsn) ?? 0) + 1);
     } finally {

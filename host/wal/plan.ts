@@ -108,6 +108,13 @@ export function lastEndedEpoch(log: CoreLog | undefined, checkpoint?: Checkpoint
   return Math.max(least, endedBy(log, lsn) ?? log.epochOf(lsn)! - 1);
 }
 
+/** The last epoch that a core has ended, and the barrier that has, where it is the log's last record; 0 where it is not. */
+export function lastBarrier(log: CoreLog): { readonly ended: number; readonly sequence: number } {
+  const ended = lastEndedEpoch(log);
+  const isLast = log.lastLsn >= log.firstLsn && endedBy(log, log.lastLsn) !== undefined;
+  return { ended, sequence: isLast ? log.lastLsn : 0 };
+}
+
 /** The last epoch that every core has ended; 0 for none. */
 export function lastCompleteEpoch(cores: readonly (CoreLog | undefined)[], checkpoint?: CheckpointCut): number {
   let least = cores.length === 0 ? 0 : Infinity;

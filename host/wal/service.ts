@@ -13,7 +13,7 @@ import { Kind } from '../generated/abi.ts';
 import type { LogWriter } from '../log/writer.ts';
 import type { EntryClock } from './clock.ts';
 import type { GroupFile } from './group-file.ts';
-import { lastEndedEpoch } from './plan.ts';
+import { lastBarrier } from './plan.ts';
 
 /** How long a writer sleeps at most before it looks by itself whether something is asked of it. */
 const LOOK_MS = 1000;
@@ -147,8 +147,8 @@ export class CoreService {
     const { log, page, core } = this;
     page.raiseEpoch(log.epoch);
     log.raiseEpoch(page.epoch);
-    const ended = lastEndedEpoch(log);
-    page.setEnded(core, ended, log.lastLsn, log.position);
+    const { ended, sequence } = lastBarrier(log);
+    page.setEnded(core, ended, sequence, log.position);
     page.setDurable(core, Math.min(page.durable(core), ended));
     this.unsynced.splice(0, Infinity, { ended, lsn: log.lastLsn });
     this.noteDurable();

@@ -9,9 +9,10 @@ import { Random } from '../support/random.ts';
 import { newTally, scaled } from '../support/tally.ts';
 import { WAL_CANARIES } from '../support/wal-canaries.ts';
 import { letTheDeadRest } from '../support/wal-driver.ts';
+import { crashCheckpoint } from '../support/wal-protocol.ts';
 import { cutWalThrice } from '../support/wal-workload.ts';
 
-const SEEDS_MAX = 150;
+const SEEDS_MAX = 300;
 const memories = [takeCore('simd', 64 << 20), takeCore('simd', 64 << 20)];
 afterAll(() => { for (const core of memories) giveCore(core); });
 
@@ -23,7 +24,9 @@ afterEach(() => { globalThis.varveCanary = undefined; });
 /** Runs a seed; returns what the simulation found, if anything. */
 async function findingOf(seed: number): Promise<string | undefined> {
   try {
-    await cutWalThrice({ memories, random: new Random(seed), tally: newTally('canaries'), syncs: 'manual' });
+    const options = { memories, random: new Random(seed), tally: newTally('canaries'), syncs: 'manual' } as const;
+    if (seed % 2 === 0) await cutWalThrice(options);
+    else await crashCheckpoint(options, { call: { nth: (seed + 1) / 2, error: 'power-cut' } });
     return undefined;
   } catch (error) {
     return (error as Error).message;

@@ -24,15 +24,17 @@ function settle(model: WalModel, entry: WalEntry): void {
   const { core, sequence, epoch } = entry;
   const where = `entry ${sequence} of core ${core}`;
   const own = ownOf(entry);
-  const { slots, pending } = model.cores[core]!;
+  const each = model.cores[core]!;
+  const { slots } = each;
   if (sequence > slots.length + 1) fail(`${where} was never appended`);
   const slot = slots[sequence - 1];
   if (slot?.own === undefined) {
-    const isPending = pending !== undefined && isSame(own, pending);
+    const isPending = model.possible(core, sequence).some((possible) => isSame(own, possible));
     if (entry.kind !== Kind.Barrier && !isPending) fail(`${where} was never appended: ${lineOf(core, sequence, own)}`);
     if (entry.kind === Kind.Barrier && entry.ended! < epoch - 1) fail(`${where} ends ${entry.ended} in epoch ${epoch}`);
+    if (isPending && each.pending !== undefined && isSame(own, each.pending)) each.pending = undefined;
+    if (sequence > slots.length) each.doubtful = each.doubtful.slice(1);
     slots[sequence - 1] = { own: isPending ? own : undefined, epoch };
-    if (isPending) model.cores[core]!.pending = undefined;
     return;
   }
   if (!isSame(own, slot.own)) fail(`${where} is ${lineOf(core, sequence, own)}, not ${lineOf(core, sequence, slot.own)}`);
@@ -75,6 +77,8 @@ export async function judgeRecovery(
   }
   const lines = await linesOf(recovery);
   const from = cores.map(({ core }) => checkpoint?.cores[core]!.sequence ?? 0);
+  // What a checkpoint covers was known when it was made, but for barriers.
+  for (const [core, sequence] of from.entries()) model.grow(core, sequence);
   const next = [...from];
   let last: WalEntry | undefined;
   const ends: (WalEntry | undefined)[] = cores.map(() => undefined);
@@ -87,11 +91,11 @@ export async function judgeRecovery(
     last = ends[core] = entry;
   }
   for (const { core, from: first, to, cut } of cores) {
-    const { slots, floor, least } = model.cores[core]!;
+    const { slots, floor } = model.cores[core]!;
     if (next[core] !== to || first !== from[core]! + 1) fail(`core ${core} replays ${from[core]} to ${next[core]} of ${to}`);
     const demanded = upTo === 'epoch' ? Math.min(floor, lastUpTo(slots, completeEpoch, floor)) : floor;
     if (to < demanded) fail(`core ${core} ends at ${to}, but ${demanded} was on disk`);
-    if (!isBeside && to + cut < Math.min(floor, least ?? floor)) fail(`core ${core} held ${to + cut}, ${floor} on disk`);
+    if (!isBeside && to + cut < floor) fail(`core ${core} held ${to + cut}, ${floor} on disk`);
   }
   const folded = model.fold(next);
   if (!stateOf(lines).equals(folded)) {
@@ -137,7 +141,8 @@ function takeOver(model: WalModel, to: readonly number[], checkpoint: WalRecover
     model.grow(core, to[core]!);
     each.slots.length = to[core]!;
     each.floor = to[core]!;
-    each.pending = each.least = undefined;
+    each.pending = undefined;
+    each.doubtful = [];
   }
   model.checkpoint = checkpoint?.id ?? 0;
   model.recorded = checkpoint === undefined ? undefined : {

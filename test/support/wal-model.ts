@@ -51,8 +51,8 @@ export interface CoreModel {
   floor: number;
   /** What may stand behind them, because its append was cut short. */
   pending: Own | undefined;
-  /** How many there may be at least where a cut was interrupted; otherwise all of `slots`. */
-  least: number | undefined;
+  /** What may stand behind them, because a cut was interrupted, or may be gone. */
+  doubtful: readonly Slot[];
 }
 
 export function fail(message: string): never {
@@ -98,7 +98,7 @@ export class WalModel {
 
   constructor(cores: number) {
     this.covered = new Array<number>(cores).fill(0);
-    this.cores = Array.from({ length: cores }, () => ({ slots: [], floor: 0, pending: undefined, least: undefined }));
+    this.cores = Array.from({ length: cores }, () => ({ slots: [], floor: 0, pending: undefined, doubtful: [] }));
   }
 
   /** A number that nothing had before. */
@@ -128,6 +128,20 @@ export class WalModel {
     const model = this.cores[core]!;
     model.slots.length = sequence;
     model.floor = Math.min(model.floor, sequence);
+  }
+
+  /** Notes that the cut of a core behind a sequence has come to no end. */
+  doubt(core: number, sequence: number): void {
+    const model = this.cores[core]!;
+    model.doubtful = model.slots.splice(sequence);
+    model.floor = Math.min(model.floor, sequence);
+  }
+
+  /** What may stand somewhere behind the end of a core's model, besides a barrier. */
+  possible(core: number, sequence: number): Own[] {
+    const { slots, pending, doubtful } = this.cores[core]!;
+    const doubt = doubtful[sequence - 1 - slots.length]?.own;
+    return [pending, doubt].filter((own) => own !== undefined);
   }
 
   /** The entries of all cores up to a sequence each, in order. Barriers of unknown epochs are left out. */

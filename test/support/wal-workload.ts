@@ -90,6 +90,17 @@ export class WalWorkload extends WalDriver {
     return this.alive();
   }
 
+  /** Does what a fault may end. */
+  async attempt(run: () => Promise<void>): Promise<void> {
+    try {
+      await run();
+      this.throwErrors();
+    } catch (error) {
+      if (!(error instanceof SimulatedPowerCut)) this.note(error);
+      this.throwErrors();
+    }
+  }
+
   private planFault(): PlannedFault | undefined {
     const { random, disk } = this;
     if (random.chance(0.03)) {
@@ -121,7 +132,11 @@ export class WalWorkload extends WalDriver {
       for (const [core, writer] of [...party.writers]) {
         if (!writer.poisoned) continue;
         party.writers.delete(core);
-        await writer.close().catch((error: unknown) => { this.note(error); });
+        try {
+          writer.closeSync();
+        } catch (error) {
+          this.note(error);
+        }
       }
     }
     if (this.group === undefined) this.open();
@@ -135,7 +150,7 @@ export class WalWorkload extends WalDriver {
     this.trace(`  = epoch ${this.group?.epoch}, complete ${this.model.complete}; ${cores.join(', ')}`);
   }
 
-  private lookAtAll(): void {
+  lookAtAll(): void {
     for (const { writers } of this.parties) for (const core of writers.keys()) this.lookAt(core);
   }
 
@@ -187,12 +202,15 @@ export class WalWorkload extends WalDriver {
     this.lookAt(core);
     const party = this.parties.find(({ writers }) => writers.has(core))!;
     party.writers.delete(core);
-    if (this.random.chance(0.5)) writer.closeSync();
-    else {
-      this.expect(writer.close(), () => undefined);
+    let isClosed = false;
+    if (this.random.chance(0.5)) {
+      writer.closeSync();
+      isClosed = true;
+    } else {
+      this.expect(writer.close(), () => { isClosed = true; });
       await this.settle();
     }
-    if (!this.disk.frozen && !this.faulted) this.model.durable(core, this.model.cores[core]!.slots.length);
+    if (!this.disk.frozen && isClosed) this.model.durable(core, this.model.cores[core]!.slots.length);
   }
 
   syncOne(): void {
@@ -307,10 +325,8 @@ export class WalWorkload extends WalDriver {
     const before = model.complete;
     // From here on a crash may show either.
     model.complete = model.checkpointEpoch;
-    const { floor } = each;
-    each.floor = Math.min(floor, covered);
     if (this.random.chance(0.3)) {
-      writer.reset();
+      this.whileCutting(core, covered, () => { writer.reset(); });
       if (writer.sequence < covered) fail(`a reset has cut ${writer.sequence} to ${covered}, which are covered`);
     } else {
       const { length } = each.slots;
@@ -319,10 +335,9 @@ export class WalWorkload extends WalDriver {
       this.append(core);
       to = each.slots.length - 1;
       // An automatic barrier may stand in between.
-      writer.truncate(at);
+      this.whileCutting(core, to, () => { writer.truncate(at); });
       while (to > writer.sequence) to--;
       if (writer.position !== at || to < length || position > at) fail('a truncation has cut something else');
-      each.floor = Math.min(floor, to);
       model.complete = before;
     }
     this.disk.refresh();
@@ -330,6 +345,16 @@ export class WalWorkload extends WalDriver {
     model.complete = Math.min(model.complete, Math.max(model.checkpointEpoch, this.group.completeEpoch));
     this.lookAt(core);
     this.tally.count('truncations');
+  }
+
+  /** Runs what cuts a core; where it fails, what stands behind may be there or not. */
+  private whileCutting(core: number, to: number, cut: () => void): void {
+    try {
+      cut();
+    } catch (error) {
+      this.model.doubt(core, to);
+      throw error;
+    }
   }
 
   /** Looks on from a process that only reads. */
