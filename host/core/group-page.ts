@@ -207,8 +207,8 @@ export class GroupPage {
   }
 
   /**
-   * Says that an epoch was ended on a core, and where its barrier is, 0 where there is none. Order: `ended` is 0 while the others change, so
-   * that who finds it the same before and after he has loaded them has those that belong to it.
+   * Says that an epoch was ended on a core, and where its barrier is, 0 where there is none. Order: `ended` is 0 while
+   * the others change, so that who finds it the same before and after he has loaded them has those that belong to it.
    */
   setEnded(core: number, ended: number, lsn: number, position: number): void {
     this.setWord(core, GroupCore.ended, 0);

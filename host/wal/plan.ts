@@ -108,7 +108,7 @@ export function lastEndedEpoch(log: CoreLog | undefined, checkpoint?: Checkpoint
   return Math.max(least, endedBy(log, lsn) ?? log.epochOf(lsn)! - 1);
 }
 
-/** The last epoch that a core has ended, and the barrier that has, where it is the log's last record; 0 where it is not. */
+/** The last epoch that a core has ended, and the barrier that has ended it, where that is the last record; else 0. */
 export function lastBarrier(log: CoreLog): { readonly ended: number; readonly sequence: number } {
   const ended = lastEndedEpoch(log);
   const isLast = log.lastLsn >= log.firstLsn && endedBy(log, log.lastLsn) !== undefined;
