@@ -1,6 +1,6 @@
 /**
  * The syncs under way on a simulated disk, in the order in which they were submitted, which is the order in which they
- * complete. A sync whose process ends never completes: its promise is rejected, and what it covered stays unsynced.
+ * complete unless a test picks others. A sync whose process ends never completes: its promise is rejected, and what it covered stays unsynced.
  */
 
 interface PendingSync {
@@ -38,6 +38,12 @@ export class SyncQueue {
     const due = this.pending.slice(0, count);
     for (const sync of due) this.finish(sync);
     return due.length;
+  }
+
+  /** Completes the one that `pick` chooses of so many, where there is any. */
+  completeOne(pick: (count: number) => number): void {
+    const sync = this.pending[pick(this.pending.length)];
+    if (sync !== undefined) this.finish(sync);
   }
 
   /** Ends those of a process. */
