@@ -275,9 +275,9 @@ export class WalWorkload extends WalDriver {
     const offsets = new Map([['orders', n], ['other', n]].slice(random.integer(3)) as [string, number][]);
     const watermark = random.chance(0.5) ? n : undefined;
     const id = (group!.checkpoints().at(-1)?.id ?? 0) + 1;
-    const given = { offsets, watermark, before: model.recorded };
-    model.given.set(id, [...model.given.get(id) ?? [], given]);
-    const quiet = random.chance(0.5) && model.cores.every(({ pending }) => pending === undefined);
+    model.given.set(id, [...model.given.get(id) ?? [], { offsets, watermark }]);
+    const quiet = random.chance(0.5) && model.cores.every(({ pending, doubtful }) => (
+      pending === undefined && doubtful.length === 0));
     const state = quiet ? model.fold(model.cores.map(({ slots }) => slots.length))
       : (cut: { cores: readonly { core: number; sequence: number }[] }) => {
         for (const { core, sequence } of cut.cores) this.reveal(core, sequence);
@@ -293,7 +293,6 @@ export class WalWorkload extends WalDriver {
         this.reveal(core, sequence);
         this.synced(core, sequence);
       }
-      model.recorded = model.recordedBy(given, made.cores.map(({ sequence }) => sequence));
       if (this.disk.frozen) return;
       for (const { core, sequence } of made.cores) model.covered[core] = sequence;
       Object.assign(model, { checkpoint: id, checkpointEpoch: made.epoch, complete: Math.max(model.complete, made.epoch) });
