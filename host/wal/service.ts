@@ -107,13 +107,19 @@ export class CoreService {
   private answerSync(asked: number): void {
     if (asked <= this.answering) return;
     this.answering = asked;
-    this.sync().then(() => {
-      if (this.isOver) return;
-      // One that was asked for later, and found nothing to do, may have been answered before.
-      this.synced = Math.max(this.synced, asked);
-      this.page.setSynced(this.core, this.synced);
-      this.group.answer();
-    }).catch(() => { this.refuse(); });
+    this.sync().catch(() => { this.refuse(); });
+  }
+
+  /** The last asking for a sync. */
+  get asked(): number { return this.page.syncs; }
+
+  /** Told when a sync has succeeded that was begun after an asking, which it answers, whoever has begun it. */
+  noteSynced(asked: number): void {
+    // One that was begun later, and found nothing to do, may have ended before.
+    if (this.isOver || asked <= this.synced) return;
+    this.synced = asked;
+    this.page.setSynced(this.core, asked);
+    this.group.answer();
   }
 
   /** Drops the whole segments whose entries checkpoints cover. */

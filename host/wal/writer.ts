@@ -205,23 +205,26 @@ export class WalWriter {
    */
   async sync(): Promise<number> {
     this.requireOpen();
+    const { asked } = this.service;
     await this.log.sync();
-    this.noteSync();
+    this.noteSync(asked);
     return this.log.durablePosition;
   }
 
   /** The same as `sync`, but blocks the thread until it is done. */
   syncNow(): number {
     this.requireOpen();
+    const { asked } = this.service;
     this.log.syncNow();
-    this.noteSync();
+    this.noteSync(asked);
     return this.log.durablePosition;
   }
 
-  private noteSync(): void {
+  private noteSync(asked: number): void {
     if (this.isClosed) return;
     this.lastSync = this.clock.now();
     this.service.noteDurable();
+    this.service.noteSynced(asked);
   }
 
   /** Answers what the group asks of its writers now. For the group. */

@@ -102,7 +102,11 @@ describe('the coordinator', () => {
       const { epoch, cores } = await group.barrierAll();
       expect(cores.map(({ core }) => core)).toEqual([0, 1, 2, 3, 4, 5]);
       expect(group.epoch).toBeGreaterThan(epoch);
+      // Who never comes to its event loop answers with a blocking sync of its own.
+      await group.syncAll();
+      expect(group.completeEpoch).toBeGreaterThanOrEqual(epoch);
     }
+    expect((await group.checkpoint({ state: 'whole' })).cores.length).toBe(6);
     await group.close();
   });
 
