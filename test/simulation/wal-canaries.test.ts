@@ -18,7 +18,7 @@ afterAll(() => { for (const core of memories) giveCore(core); });
 
 letTheDeadRest();
 let milliseconds = 0;
-beforeEach(() => { vi.spyOn(performance, 'now').mockImplementation(() => milliseconds += 5); });
+beforeEach(() => { vi.spyOn(performance, 'now').mockImplementation(() => milliseconds += 20); });
 afterEach(() => { globalThis.varveCanary = undefined; });
 
 /** Runs a seed; returns what the simulation found, if anything. */

@@ -14,7 +14,7 @@ afterAll(() => { for (const core of memories) giveCore(core); });
 
 letTheDeadRest();
 let milliseconds = 0;
-beforeEach(() => { vi.spyOn(performance, 'now').mockImplementation(() => milliseconds += 5); });
+beforeEach(() => { vi.spyOn(performance, 'now').mockImplementation(() => milliseconds += 20); });
 
 /** Crashes at the first, the second, … until there are no more; returns how many there were. */
 async function crashAtEach(tally: Tally, syncs: 'immediate' | 'manual', at: (nth: number) => Crash): Promise<number> {

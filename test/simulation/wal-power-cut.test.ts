@@ -19,7 +19,7 @@ afterAll(() => { for (const core of memories) giveCore(core); });
 letTheDeadRest();
 // Time passes where it is looked at, so that seeds replay.
 let milliseconds = 0;
-beforeEach(() => { vi.spyOn(performance, 'now').mockImplementation(() => milliseconds += 5); });
+beforeEach(() => { vi.spyOn(performance, 'now').mockImplementation(() => milliseconds += 20); });
 
 describe('a power cut of a group', { timeout: scaled(180_000) }, () => {
   for (const syncs of ['immediate', 'manual'] as const) {
