@@ -97,18 +97,17 @@ function lastTold(log: CoreLog, low: number, high: number): number {
  * The last epoch that a core has ended: nothing of it, or of one before, will ever be appended behind. 0 for none.
  *
  * @param log `undefined` where the core has none yet
- * @param lastLsn where the log is taken to end
  */
-export function lastEndedEpoch(log: CoreLog | undefined, checkpoint?: CheckpointCut, lastLsn = log?.lastLsn): number {
-  const least = checkpoint?.epoch ?? 0;
-  if (log === undefined || lastLsn === undefined) return least;
+export function lastEndedEpoch(log: CoreLog | undefined, checkpoint?: CheckpointCut, complete = 0): number {
+  const least = Math.max(complete, checkpoint?.epoch ?? 0);
+  if (log === undefined) return least;
   // What is damaged says nothing, but what stands before it holds.
-  const lsn = lastTold(log, log.firstLsn, lastLsn);
+  const lsn = lastTold(log, log.firstLsn, log.lastLsn);
   if (lsn < log.firstLsn) return least;
   return Math.max(least, endedBy(log, lsn) ?? log.epochOf(lsn)! - 1);
 }
 
-/** The last epoch that a core has ended, and the barrier that has ended it, where that is the last record; else 0. */
+/** The last epoch that a core has ended; and the barrier that has, 0 where that is not the log's last record. */
 export function lastBarrier(log: CoreLog): { readonly ended: number; readonly sequence: number } {
   const ended = lastEndedEpoch(log);
   const isLast = log.lastLsn >= log.firstLsn && endedBy(log, log.lastLsn) !== undefined;
@@ -116,10 +115,12 @@ export function lastBarrier(log: CoreLog): { readonly ended: number; readonly se
 }
 
 /** The last epoch that every core has ended; 0 for none. */
-export function lastCompleteEpoch(cores: readonly (CoreLog | undefined)[], checkpoint?: CheckpointCut): number {
+export function lastCompleteEpoch(
+  cores: readonly (CoreLog | undefined)[], checkpoint?: CheckpointCut, complete = 0,
+): number {
   let least = cores.length === 0 ? 0 : Infinity;
   CANARY: if (globalThis.varveCanary === 'barrier') cores = cores.filter((log) => lastEndedEpoch(log) > 0);
-  for (const log of cores) least = Math.min(least, withRoom(cores, () => lastEndedEpoch(log, checkpoint)));
+  for (const log of cores) least = Math.min(least, withRoom(cores, () => lastEndedEpoch(log, checkpoint, complete)));
   return least;
 }
 
@@ -133,9 +134,16 @@ function firstTold(log: CoreLog, low: number, high: number): number {
 /**
  * The last LSN of a core that belongs to an epoch or to one before; `firstLsn - 1` where there is none. Of damaged
  * records between two epochs nobody knows the epoch: they are counted in, so that who reads up to here meets them,
- * unless a barrier before them says that they are beyond.
+ * unless a barrier before them says that they are beyond. A barrier that ends the epoch when the core has left it
+ * already, and so is the first entry of the next one, belongs to it.
  */
 export function cutOf(log: CoreLog, epoch: number): number {
+  const cut = lastWithin(log, epoch);
+  return cut < log.lastLsn && (endedBy(log, cut + 1) ?? Infinity) <= epoch ? cut + 1 : cut;
+}
+
+/** The last LSN whose epoch is this one or one before, or that may be. */
+function lastWithin(log: CoreLog, epoch: number): number {
   const { firstLsn, lastLsn } = log;
   // Whatever can be told up to `within` is, and whatever can be told from `beyond` on is not.
   let within = firstLsn - 1;
@@ -152,7 +160,7 @@ export function cutOf(log: CoreLog, epoch: number): number {
 }
 
 /** Where the replay of a core begins. Errors: ERR_VARVE_CORRUPT where the log does not join on to the checkpoint */
-export function beginningOf(log: CoreLog | undefined, core: number, checkpoint: CheckpointCut | undefined): number {
+function beginningOf(log: CoreLog | undefined, core: number, checkpoint: CheckpointCut | undefined): number {
   const covered = checkpoint?.cores[core]?.sequence ?? 0;
   const firstLsn = log?.firstLsn ?? 1;
   const lastLsn = log?.lastLsn ?? 0;
@@ -249,7 +257,7 @@ function planCore(
   log: CoreLog | undefined, core: number, options: PlanOptions, epoch: number, all: Commits,
 ): CorePlan {
   const from = beginningOf(log, core, options.checkpoint);
-  const endedEpoch = Math.max(options.complete ?? 0, lastEndedEpoch(log, options.checkpoint));
+  const endedEpoch = lastEndedEpoch(log, options.checkpoint, options.complete);
   if (log === undefined) {
     return {
       core, log, endedEpoch, from, to: from - 1, entries: 0, commits: 0, lost: 0, bytes: 0, firstEpoch: 0, lastEpoch: 0,
@@ -283,7 +291,7 @@ function planCore(
 export function planRecovery(options: PlanOptions): RecoveryPlan {
   const { cores: logs, checkpoint, upTo = 'end' } = options;
   for (const [core, log] of logs.entries()) beginningOf(log, core, checkpoint);
-  const completeEpoch = Math.max(options.complete ?? 0, lastCompleteEpoch(logs, checkpoint));
+  const completeEpoch = lastCompleteEpoch(logs, checkpoint, options.complete);
   const epoch = upTo === 'end' ? Infinity : upTo === 'epoch' ? completeEpoch : upTo;
   const all = new Commits(checkpoint);
   const cores = logs.map((log, core) => withRoom(logs, () => planCore(log, core, options, epoch, all)));

@@ -21,7 +21,8 @@ async function crashAtEach(tally: Tally, syncs: 'immediate' | 'manual', at: (nth
   const seed = seedFromEnvironment() ?? 7;
   for (let nth = 1; ; nth++) {
     try {
-      const struck = await crashCheckpoint({ memories, random: new Random(seed + nth % scaled(3)), tally, syncs }, at(nth));
+      const random = new Random(seed + nth % scaled(3));
+      const struck = await crashCheckpoint({ memories, random, tally, syncs }, at(nth));
       if (!struck) return nth - 1;
     } catch (error) {
       (error as Error).message += ` [crash ${nth}, seed ${seed + nth % scaled(3)}]`;

@@ -1,6 +1,7 @@
 /**
  * The syncs under way on a simulated disk, in the order in which they were submitted, which is the order in which they
- * complete unless a test picks others. A sync whose process ends never completes: its promise is rejected, and what it covered stays unsynced.
+ * complete unless a test picks others. A sync whose process ends never completes: its promise is rejected, and what it
+ * covered stays unsynced.
  */
 
 interface PendingSync {

@@ -152,7 +152,7 @@ export class WalDriver {
     if (!this.disk.frozen) model.durable(core, writer.sequence - writer.entriesSinceSync);
   }
 
-  /** Notes that a core holds so many entries; whether an entry whose append was cut short is among them is looked up. */
+  /** Notes that a core holds so many entries; whether one whose append was cut short is among them is looked up. */
   reveal(core: number, sequence: number): void {
     const { model, coordinator: { memory, storage } } = this;
     const each = model.cores[core]!;

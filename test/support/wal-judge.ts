@@ -129,7 +129,8 @@ function requireCutAt(
   epoch: number, { cores }: WalRecovery, ends: readonly (WalEntry | undefined)[], known: number,
 ): void {
   for (const [core, end] of ends.entries()) {
-    if (end !== undefined && end.epoch > epoch) fail(`core ${core} goes beyond epoch ${epoch}`);
+    // A barrier may stand behind the epoch that it ends.
+    if (end !== undefined && end.epoch > epoch && !(end.ended! <= epoch)) fail(`core ${core} goes beyond epoch ${epoch}`);
     const isBarrier = end?.kind === Kind.Barrier && end.ended! >= epoch;
     if (!isBarrier && cores[core]!.cut === 0 && epoch > known) fail(`core ${core} has not ended epoch ${epoch}`);
   }

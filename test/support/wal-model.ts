@@ -113,8 +113,12 @@ export class WalModel {
 
   /** Notes that there are so many entries on a core; what is not known yet is a barrier. */
   grow(core: number, sequence: number): void {
-    const { slots } = this.cores[core]!;
-    while (slots.length < sequence) slots.push({ own: undefined, epoch: 0 });
+    const model = this.cores[core]!;
+    while (model.slots.length < sequence) {
+      const [slot = { own: undefined, epoch: 0 }] = model.doubtful;
+      model.doubtful = model.doubtful.slice(1);
+      model.slots.push(slot);
+    }
   }
 
   /** Notes that everything up to there is on disk. */
@@ -133,7 +137,7 @@ export class WalModel {
   /** Notes that the cut of a core behind a sequence has come to no end. */
   doubt(core: number, sequence: number): void {
     const model = this.cores[core]!;
-    model.doubtful = model.slots.splice(sequence);
+    model.doubtful = [...model.slots.splice(sequence), ...model.doubtful];
     model.floor = Math.min(model.floor, sequence);
   }
 
@@ -147,7 +151,8 @@ export class WalModel {
   /** The entries of all cores up to a sequence each, in order. Barriers of unknown epochs are left out. */
   merged(upTo: readonly number[], from: readonly number[] = upTo.map(() => 0)): Placed[] {
     const placed = this.cores.flatMap(({ slots }, core) => slots.slice(from[core], upTo[core])
-      .map((slot, at) => ({ core, sequence: from[core]! + at + 1, slot })).filter(({ slot }) => slot.own !== undefined));
+      .map((slot, at) => ({ core, sequence: from[core]! + at + 1, slot }))
+      .filter(({ slot }) => slot.own !== undefined));
     return placed.sort((a, b) => a.slot.epoch - b.slot.epoch || a.sequence - b.sequence || a.core - b.core);
   }
 

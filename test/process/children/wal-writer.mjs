@@ -2,8 +2,8 @@
  * A writer of a core of a group, in a process or in a worker thread: it appends until it is killed, and notes in a
  * journal by write(2) how far it has come, so that whoever reads it later knows what must be there.
  *
- * Arguments: directory, core, journal, mode. `busy` never comes to its event loop but for syncs; `stuck` neither appends
- * nor comes there; `idle` only attaches.
+ * Arguments: directory, core, journal, mode. `busy` never comes to its event loop; `stuck` neither appends nor comes
+ * there; `waiting` comes there and appends nothing; `idle` only attaches.
  */
 import { openSync, writeSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
@@ -60,7 +60,12 @@ if (writer !== undefined) {
   } else if (mode === 'stuck') {
     for (;;);
   } else if (mode === 'waiting') {
-    const answer = ({ end }) => { if (end) { writer.closeSync(); if (isMainThread) process.disconnect(); else parentPort.close(); } };
+    const answer = ({ end }) => {
+      if (!end) return;
+      writer.closeSync();
+      if (isMainThread) process.disconnect();
+      else parentPort.close();
+    };
     if (isMainThread) process.on('message', answer);
     else parentPort.on('message', answer);
   } else {
