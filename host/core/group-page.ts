@@ -14,6 +14,8 @@ import { WakeGroup } from './wake-group.ts';
 const PAGE_BYTES = 4096;
 /** What a frame has room for. */
 const EPOCH_MAX = 2 ** 32 - 1;
+/** Where the identity stands, and where once more. */
+const COPIES = [0, GROUP_COPY_OFFSET] as const;
 
 /** What a group is, for as long as it lives. */
 export interface GroupFacts {
@@ -54,7 +56,7 @@ export function encodeGroup(core: Core, facts: GroupFacts): Uint8Array {
 /** What the first page of a file says of its group, by either of its two copies; a `Status` where both are damaged. */
 export function decodeGroup(core: Core, page: Uint8Array): GroupFacts | number {
   let status: number = Status.BadMagic;
-  for (const offset of [0, GROUP_COPY_OFFSET]) {
+  for (const offset of COPIES) {
     const identity = page.subarray(offset, offset + GroupIdentity.BYTES);
     if (identity.length < GroupIdentity.BYTES) continue;
     core.memory.bytes.set(identity, SCRATCH_OFFSET);
@@ -90,6 +92,22 @@ export class GroupPage {
     this.epochWord = (at + GROUP_STATE_OFFSET + GroupState.epoch) / 4;
   }
 
+  /** Where the two copies of the identity begin, and the `Status` of each. */
+  copies(): { readonly offset: number; readonly status: number }[] {
+    return COPIES.map((offset) => ({ offset, status: this.core.exports.checkGroup(this.at + offset) }));
+  }
+
+  /** Puts the copy that is valid in the place of one that is not; whether there was one. */
+  restoreCopies(): boolean {
+    const copies = this.copies();
+    const valid = copies.find(({ status }) => status === Status.Ok)!;
+    const damaged = copies.filter(({ status }) => status === Status.BadMagic || status === Status.BadHeader);
+    const from = this.at + valid.offset;
+    const { bytes } = this.core.memory;
+    for (const { offset } of damaged) bytes.copyWithin(this.at + offset, from, from + GroupIdentity.BYTES);
+    return damaged.length > 0;
+  }
+
   /** The epoch that new entries belong to. */
   get epoch(): number { return this.state(GroupState.epoch); }
   /** How often all were asked for a sync. */
@@ -99,10 +117,19 @@ export class GroupPage {
   get barrier(): number { return this.state(GroupState.barrier); }
 
   /** The last epoch that a recovery has cut the logs at: every core has ended it, whatever its log still shows. */
-  get complete(): number { return this.state(GroupState.complete); }
+  get complete(): number {
+    const { unsigned } = this.core.memory;
+    const word = (this.at + GROUP_STATE_OFFSET + GroupState.complete) / 4;
+    const epoch = unsigned[word]!;
+    return unsigned[word + 1] === ~epoch >>> 0 ? epoch : 0;
+  }
 
-  raiseComplete(epoch: number): void {
-    this.core.exports.raiseWord(this.at + GROUP_STATE_OFFSET + GroupState.complete, epoch);
+  /** For who has the group's lock alone. */
+  set complete(epoch: number) {
+    const { unsigned } = this.core.memory;
+    const word = (this.at + GROUP_STATE_OFFSET + GroupState.complete) / 4;
+    unsigned[word] = epoch;
+    unsigned[word + 1] = ~epoch;
   }
 
   /** Asks all to end an epoch. */
@@ -162,6 +189,8 @@ export class GroupPage {
   durable(core: number): number { return this.word(core, GroupCore.durable); }
   /** The last asking for a sync that was answered. */
   synced(core: number): number { return this.word(core, GroupCore.synced); }
+  /** Commits of a core that were counted; of use only to see whether there were some since. */
+  commits(core: number): number { return this.word(core, GroupCore.commits); }
   dropLsn(core: number): number { return this.word(core, GroupCore.dropLsn); }
   pid(core: number): number { return this.core.memory.unsigned[(this.line(core) + GroupCore.pid) / 4]!; }
 
@@ -179,8 +208,7 @@ export class GroupPage {
 
   /**
    * Says that an epoch was ended on a core, and where its barrier is, 0 where there is none. Order: `ended` is 0 while
-   * the others change, so
-   * that who finds it the same before and after he has loaded them has those that belong to it.
+   * the others change, so that who finds it the same before and after he has loaded them has those that belong to it.
    */
   setEnded(core: number, ended: number, lsn: number, position: number): void {
     this.setWord(core, GroupCore.ended, 0);
@@ -188,6 +216,9 @@ export class GroupPage {
     this.setWord(core, GroupCore.barrierPosition, position);
     this.setWord(core, GroupCore.ended, ended);
   }
+
+  /** Counts a commit of a core. */
+  noteCommit(core: number): void { this.setWord(core, GroupCore.commits, this.commits(core) + 1); }
 
   setDurable(core: number, epoch: number): void { this.setWord(core, GroupCore.durable, epoch); }
   setSynced(core: number, asked: number): void { this.setWord(core, GroupCore.synced, asked); }

@@ -14,7 +14,7 @@ import { VarveError } from '../errors/varve-error.ts';
 import { GROUP_CORES_OFFSET, Status, STORE_KIND_GROUP_CORE } from '../generated/abi.ts';
 import type { Mapping, StoredFile } from '../io/storage.ts';
 import { Bell } from '../log/bell.ts';
-import { newerVersion } from '../log/load.ts';
+import { holdsStore, newerVersion } from '../log/load.ts';
 import { replacementPath } from '../log/names.ts';
 import type { LogContext } from '../log/segment.ts';
 import { statusName } from '../log/segments.ts';
@@ -79,6 +79,11 @@ export class GroupFile {
     const { core, storage, directory, readOnly } = context;
     const path = join(directory, GROUP_NAME);
     if (!storage.exists(path)) {
+      if (holdsStore(storage.list(directory) ?? [])) {
+        throw new VarveError('ERR_VARVE_FOREIGN_DIRECTORY',
+          `${directory} holds one log and no group; open it with the face that made it, or, where it is the log of a `
+          + 'core, open the group in the directory above', { path: directory });
+      }
       throw new VarveError('ERR_VARVE_NOT_FOUND',
         `there is no group in ${directory}; check the path, or make one with WalGroup.create`, { path: directory });
     }
@@ -96,10 +101,17 @@ export class GroupFile {
     }
   }
 
-  /** Says, durably, that every core has ended an epoch, though its log may not show it any more when it is cut. */
+  /** Makes both copies of the identity valid, durably; whether one was not. */
+  restoreCopies(): boolean {
+    const changed = this.page.restoreCopies();
+    if (changed) this.file.syncNow();
+    return changed;
+  }
+
+  /** Says, durably, that every core has ended an epoch, which its log may not show any more when it is cut there. */
   noteComplete(epoch: number): void {
     if (this.page.complete >= epoch) return;
-    this.page.raiseComplete(epoch);
+    this.page.complete = epoch;
     this.file.syncNow();
   }
 

@@ -97,17 +97,18 @@ function lastTold(log: CoreLog, low: number, high: number): number {
  * The last epoch that a core has ended: nothing of it, or of one before, will ever be appended behind. 0 for none.
  *
  * @param log `undefined` where the core has none yet
+ * @param lastLsn where the log is taken to end
  */
-export function lastEndedEpoch(log: CoreLog | undefined, checkpoint?: CheckpointCut, complete = 0): number {
-  const least = Math.max(complete, checkpoint?.epoch ?? 0);
-  if (log === undefined) return least;
+export function lastEndedEpoch(log: CoreLog | undefined, checkpoint?: CheckpointCut, lastLsn = log?.lastLsn): number {
+  const least = checkpoint?.epoch ?? 0;
+  if (log === undefined || lastLsn === undefined) return least;
   // What is damaged says nothing, but what stands before it holds.
-  const lsn = lastTold(log, log.firstLsn, log.lastLsn);
+  const lsn = lastTold(log, log.firstLsn, lastLsn);
   if (lsn < log.firstLsn) return least;
   return Math.max(least, endedBy(log, lsn) ?? log.epochOf(lsn)! - 1);
 }
 
-/** The last epoch that a core has ended; and the barrier that has, 0 where that is not the log's last record. */
+/** The last epoch that a core has ended, and the barrier that has ended it, where that is the last record; else 0. */
 export function lastBarrier(log: CoreLog): { readonly ended: number; readonly sequence: number } {
   const ended = lastEndedEpoch(log);
   const isLast = log.lastLsn >= log.firstLsn && endedBy(log, log.lastLsn) !== undefined;
@@ -115,12 +116,10 @@ export function lastBarrier(log: CoreLog): { readonly ended: number; readonly se
 }
 
 /** The last epoch that every core has ended; 0 for none. */
-export function lastCompleteEpoch(
-  cores: readonly (CoreLog | undefined)[], checkpoint?: CheckpointCut, complete = 0,
-): number {
+export function lastCompleteEpoch(cores: readonly (CoreLog | undefined)[], checkpoint?: CheckpointCut): number {
   let least = cores.length === 0 ? 0 : Infinity;
   CANARY: if (globalThis.varveCanary === 'barrier') cores = cores.filter((log) => lastEndedEpoch(log) > 0);
-  for (const log of cores) least = Math.min(least, withRoom(cores, () => lastEndedEpoch(log, checkpoint, complete)));
+  for (const log of cores) least = Math.min(least, withRoom(cores, () => lastEndedEpoch(log, checkpoint)));
   return least;
 }
 
@@ -160,7 +159,7 @@ function lastWithin(log: CoreLog, epoch: number): number {
 }
 
 /** Where the replay of a core begins. Errors: ERR_VARVE_CORRUPT where the log does not join on to the checkpoint */
-function beginningOf(log: CoreLog | undefined, core: number, checkpoint: CheckpointCut | undefined): number {
+export function beginningOf(log: CoreLog | undefined, core: number, checkpoint: CheckpointCut | undefined): number {
   const covered = checkpoint?.cores[core]?.sequence ?? 0;
   const firstLsn = log?.firstLsn ?? 1;
   const lastLsn = log?.lastLsn ?? 0;
@@ -257,7 +256,7 @@ function planCore(
   log: CoreLog | undefined, core: number, options: PlanOptions, epoch: number, all: Commits,
 ): CorePlan {
   const from = beginningOf(log, core, options.checkpoint);
-  const endedEpoch = lastEndedEpoch(log, options.checkpoint, options.complete);
+  const endedEpoch = Math.max(options.complete ?? 0, lastEndedEpoch(log, options.checkpoint));
   if (log === undefined) {
     return {
       core, log, endedEpoch, from, to: from - 1, entries: 0, commits: 0, lost: 0, bytes: 0, firstEpoch: 0, lastEpoch: 0,
@@ -291,7 +290,7 @@ function planCore(
 export function planRecovery(options: PlanOptions): RecoveryPlan {
   const { cores: logs, checkpoint, upTo = 'end' } = options;
   for (const [core, log] of logs.entries()) beginningOf(log, core, checkpoint);
-  const completeEpoch = lastCompleteEpoch(logs, checkpoint, options.complete);
+  const completeEpoch = Math.max(options.complete ?? 0, lastCompleteEpoch(logs, checkpoint));
   const epoch = upTo === 'end' ? Infinity : upTo === 'epoch' ? completeEpoch : upTo;
   const all = new Commits(checkpoint);
   const cores = logs.map((log, core) => withRoom(logs, () => planCore(log, core, options, epoch, all)));

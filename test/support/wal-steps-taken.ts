@@ -193,7 +193,8 @@ export class WalSteps extends WalDriver {
     const offsets = new Map([['orders', n], ['other', n]].slice(random.integer(3)) as [string, number][]);
     const watermark = random.chance(0.5) ? n : undefined;
     const id = (group!.checkpoints().at(-1)?.id ?? 0) + 1;
-    model.given.set(id, [...model.given.get(id) ?? [], { offsets, watermark }]);
+    const given = { offsets, watermark, before: model.recorded };
+    model.given.set(id, [...model.given.get(id) ?? [], given]);
     const quiet = random.chance(0.5) && model.cores.every(({ pending, doubtful }) => (
       pending === undefined && doubtful.length === 0));
     const state = quiet ? model.fold(model.cores.map(({ slots }) => slots.length))
@@ -214,6 +215,7 @@ export class WalSteps extends WalDriver {
       }
       if (this.disk.frozen) return;
       for (const { core, sequence } of made.cores) model.covered[core] = sequence;
+      model.recorded = model.recordedBy(given, made.cores.map(({ sequence }) => sequence));
       Object.assign(model, { checkpoint: id, checkpointEpoch: made.epoch });
       model.complete = Math.max(model.complete, made.epoch);
     });
