@@ -185,7 +185,11 @@ export class WalDriver {
     try {
       this.put(writer, own);
     } catch (error) {
-      if (!(error instanceof SimulatedPowerCut)) this.unlessDead(core, length);
+      // What else was under way may have met the end first, and have poisoned the writer.
+      const { pid } = this.parties.find(({ writers }) => writers.has(core))!.storage;
+      if (!this.disk.runs(pid)) throw new SimulatedPowerCut(this.disk.hasPower ? 'kill' : 'power-cut');
+      // Where a poisoned one ends is seen when it is opened again.
+      if (!(error instanceof SimulatedPowerCut) && !writer.poisoned) this.unlessDead(core, length, error);
       throw error;
     }
     each.pending = undefined;
@@ -200,11 +204,13 @@ export class WalDriver {
   }
 
   /** After an append that failed: all that was written is a barrier. */
-  private unlessDead(core: number, length: number): void {
+  private unlessDead(core: number, length: number, cause: unknown): void {
     const { model } = this;
     const writer = this.writerOf(core)!;
     model.cores[core]!.pending = undefined;
-    if (writer.sequence > length + 1) fail(`a failed append has left ${writer.sequence - length} entries`);
+    if (writer.sequence > length + 1) {
+      fail(`an append that failed (${String(cause)}) has left ${writer.sequence - length} entries`);
+    }
     model.grow(core, writer.sequence);
   }
 
