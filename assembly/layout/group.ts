@@ -51,6 +51,8 @@ export class GroupState {
   barrier: u64;
   /** The last epoch that a recovery has cut the logs at; its complement in the upper half. Synced before the cut. */
   complete: u64;
+  /** 1 while a checkpoint is being made: no writer cuts what it may cover. */
+  cutting: u64;
 }
 
 /** One core, at 4096 and on, every 128 bytes. */

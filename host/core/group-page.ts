@@ -132,6 +132,13 @@ export class GroupPage {
     unsigned[word + 1] = ~epoch;
   }
 
+  /** Whether a checkpoint is being made. */
+  get isCutting(): boolean { return this.state(GroupState.cutting) !== 0; }
+
+  set isCutting(value: boolean) {
+    this.core.exports.storeWord(this.at + GROUP_STATE_OFFSET + GroupState.cutting, value ? 1 : 0);
+  }
+
   /** Asks all to end an epoch. */
   askBarrier(epoch: number): void {
     this.core.exports.raiseWord(this.at + GROUP_STATE_OFFSET + GroupState.barrier, epoch);
@@ -139,6 +146,7 @@ export class GroupPage {
 
   /** Takes back what was asked for: nobody waits for it any more. */
   forgetAsked(): void {
+    this.isCutting = false;
     this.core.exports.storeWord(this.at + GROUP_STATE_OFFSET + GroupState.barrier, 0);
   }
 

@@ -563,8 +563,10 @@ export const GroupState = {
    * u64. The last epoch that a recovery has cut the logs at; its complement in the upper half. Synced before the cut.
    */
   complete: 24,
+  /** u64. 1 while a checkpoint is being made: no writer cuts what it may cover. */
+  cutting: 32,
   /** Bytes of the whole structure. */
-  BYTES: 32,
+  BYTES: 40,
 } as const;
 
 /** One core, at 4096 and on, every 128 bytes. */

@@ -78,16 +78,16 @@ export function infoOf(checkpoint: CheckpointInfo): CheckpointInfo {
  * Writes a checkpoint and makes it durable. On any failure, nothing is left of it. The directory is there, and nobody
  * else writes to the path meanwhile.
  *
- * @param ready what has to be done before there may be such a checkpoint, and may go on while its file is written
+ * @param ready asked before the file gets its name: resolves when there may be such a checkpoint
  *
  * Errors: ERR_VARVE_INVALID_ARGUMENT (a piece of the state), ERR_VARVE_DISK_FULL, ERR_VARVE_IO; what an iterator throws
  */
 export async function writeCheckpoint(
   context: CheckpointContext, path: string, fields: CheckpointFields, state: CheckpointState,
-  ready: Promise<unknown> = Promise.resolve(),
+  ready: () => Promise<unknown> = () => Promise.resolve(),
 ): Promise<Checkpoint> {
   const { core, storage } = context;
-  CANARY: if (globalThis.varveCanary === 'rename') ready = Promise.resolve();
+  CANARY: if (globalThis.varveCanary === 'rename') ready = () => Promise.resolve();
   storage.remove(replacementPath(path));
   const file = storage.create(replacementPath(path));
   let made: Checkpoint;
@@ -101,7 +101,7 @@ export async function writeCheckpoint(
     file.write(footer, bytes.length + stateBytes);
     made = parsed(context, path, bytes, footer, bytes.length + stateBytes + footer.length);
     await file.sync();
-    await ready;
+    await ready();
     storage.rename(file.path, path);
   } catch (error) {
     abandon(context, file, file.path);

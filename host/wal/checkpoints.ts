@@ -145,29 +145,27 @@ export class Checkpoints {
     skipped.push(unusable);
   }
 
-  /** The id of the next one: above any that is there, whole or not. */
+  /** The id of the next one: above any that is there, usable or not. One that was not finished leaves its own free. */
   nextId(): number {
-    return (this.names().at(-1)?.id ?? 0) + 1;
+    return (this.names().findLast(({ unfinished }) => !unfinished)?.id ?? 0) + 1;
   }
 
   /**
    * Writes the next checkpoint and makes it durable. On any failure, nothing is left of it. Where two are asked for at
    * once, one follows the other.
    *
-   * @param ready what has to be done before there may be such a checkpoint, and may go on while its file is written
+   * @param ready asked before the file gets its name: resolves when there may be such a checkpoint
    * Errors: what `ready` is rejected with, ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_RECORD_TOO_LARGE
    * (offsets), ERR_VARVE_DISK_FULL, ERR_VARVE_IO; what an iterator of the state throws
    */
-  write(contents: CheckpointContents, ready?: Promise<unknown>): Promise<Checkpoint> {
-    // It may fail before anybody waits for it.
-    ready?.catch(() => undefined);
+  write(contents: CheckpointContents, ready?: () => Promise<unknown>): Promise<Checkpoint> {
     const writing = this.last.then(() => this.writeNext(contents, ready));
     this.last = writing.catch(() => undefined);
     return writing;
   }
 
   private async writeNext(
-    { epoch, cores, offsets, watermark, state }: CheckpointContents, ready: Promise<unknown> | undefined,
+    { epoch, cores, offsets, watermark, state }: CheckpointContents, ready: (() => Promise<unknown>) | undefined,
   ): Promise<Checkpoint> {
     const { storage, directory } = this.context;
     const { idLow: groupIdLow, idHigh: groupIdHigh } = this.group;

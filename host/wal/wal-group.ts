@@ -267,10 +267,20 @@ export class WalGroup extends ReadableGroup {
   }
 
   /** `anew`: what commits said until now counts no more. */
-  private async makeCheckpoint(
-    { state, offsets, watermark, timeoutMs }: CheckedCheckpoint, anew = false,
-  ): Promise<CheckpointInfo> {
+  private async makeCheckpoint(checked: CheckedCheckpoint, anew = false): Promise<CheckpointInfo> {
     this.requireWritable();
+    const { page } = this.file;
+    page.isCutting = true;
+    try {
+      return await this.cutAndWrite(checked, anew);
+    } finally {
+      if (!this.closed) page.isCutting = false;
+    }
+  }
+
+  private async cutAndWrite(
+    { state, offsets, watermark, timeoutMs }: CheckedCheckpoint, anew: boolean,
+  ): Promise<CheckpointInfo> {
     const { coordinator, checkpointSet } = this;
     const until = performance.now() + timeoutMs;
     const before = anew ? undefined : this.newestMade ?? (await checkpointSet.newest()).checkpoint;
@@ -288,7 +298,8 @@ export class WalGroup extends ReadableGroup {
     const made = await checkpointSet.write({
       epoch, cores, state: whole,
       offsets: overlaid(said.offsets, offsets), watermark: greater(said.watermark, watermark),
-    }, synced);
+      // Whoever has the group when it was closed may be making one of this name.
+    }, () => synced.then(() => { this.requireOpen(); }));
     this.newestMade = made;
     this.commitsCovered = commits;
     await this.dropCovered();
@@ -345,12 +356,13 @@ export class WalGroup extends ReadableGroup {
 
   /**
    * Closes the writers that this group has attached, each synced, and lets others coordinate. Writers in other threads
-   * go on. Idempotent.
+   * go on; a checkpoint that is being made fails with ERR_VARVE_CLOSED, and is waited for. Idempotent.
    *
    * @throws (rejects with) ERR_VARVE_IO, ERR_VARVE_DISK_FULL, of the first writer that fails; everything is closed then
    */
   async close(): Promise<void> {
     if (!this.end()) return;
+    await this.lastCheckpoint;
     const closings = await Promise.allSettled([...this.coordinator.writers.values()].map((writer) => writer.close()));
     this.giveBack();
     for (const closing of closings) if (closing.status === 'rejected') throw closing.reason;

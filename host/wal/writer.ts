@@ -243,7 +243,8 @@ export class WalWriter {
    *
    * @param position what an append has returned, or the end of the log
    * @throws ERR_VARVE_INVALID_ARGUMENT, ERR_VARVE_OUT_OF_RANGE (no entry begins there, or a checkpoint covers it),
-   *   ERR_VARVE_CLOSED, ERR_VARVE_POISONED, ERR_VARVE_DISK_FULL (nothing was cut), ERR_VARVE_IO
+   *   ERR_VARVE_CONTENTION (a checkpoint is being made), ERR_VARVE_CLOSED, ERR_VARVE_POISONED, ERR_VARVE_DISK_FULL
+   *   (nothing was cut), ERR_VARVE_IO
    */
   truncate(position: number): void {
     checkWhole('position', position);
@@ -264,7 +265,8 @@ export class WalWriter {
   /**
    * Cuts every entry of this core that no checkpoint covers. Blocks.
    *
-   * @throws ERR_VARVE_CLOSED, ERR_VARVE_POISONED, ERR_VARVE_DISK_FULL (nothing was cut), ERR_VARVE_IO
+   * @throws ERR_VARVE_CONTENTION (a checkpoint is being made), ERR_VARVE_CLOSED, ERR_VARVE_POISONED,
+   *   ERR_VARVE_DISK_FULL (nothing was cut), ERR_VARVE_IO
    */
   reset(): void {
     this.requireOpen();
@@ -273,7 +275,12 @@ export class WalWriter {
   }
 
   private cutBehind(sequence: number): void {
-    const { log, service } = this;
+    const { log, service, group } = this;
+    if (group.page.isCutting) {
+      throw new VarveError('ERR_VARVE_CONTENTION',
+        `core ${this.core} was not cut: a checkpoint of ${group.context.directory} is being made, which may cover it; try `
+        + 'again. Where its process has died, open the group first', { path: group.context.directory, core: this.core });
+    }
     service.beforeCut();
     try {
       log.truncateAfter(sequence);

@@ -205,6 +205,32 @@ onEach('checkpoints', (make) => {
     await again.close();
   });
 
+  it('are not cut under, and are not finished by a group that was closed', async () => {
+    const fixture = make();
+    const group = create(fixture, 1);
+    const writer = group.writer(0);
+    const position = writer.put('k', 'v');
+    let go = (): void => undefined;
+    const gate = new Promise<void>((resolve) => { go = resolve; });
+    async function* slowly() {
+      await gate;
+      yield Buffer.from('late');
+    }
+    const making = group.checkpoint({ state: slowly() });
+    await expect.poll(() => writer.sequence).toBe(2);
+    failure('ERR_VARVE_CONTENTION', () => { writer.truncate(position); });
+    failure('ERR_VARVE_CONTENTION', () => { writer.reset(); });
+    const closing = group.close();
+    go();
+    await rejection('ERR_VARVE_CLOSED', making);
+    await closing;
+    expect(fixture.allNames().filter((name) => name.startsWith('checkpoints'))).toEqual([]);
+    const again = reopen(fixture);
+    again.writer(0).truncate(position);
+    expect((await again.checkpoint()).id).toBe(1);
+    await again.close();
+  });
+
   it('let the logs drop whole segments that the oldest kept one covers, and never more (defect 4)', async () => {
     const fixture = make();
     const group = create(fixture, 2, { checkpointsKept: 2 });
