@@ -20,7 +20,7 @@ const FLOORS = { 16: 100, 256: 260, 1024: 650 };
 const KEY = Buffer.from('key-0001');
 
 export function parameters(smoke) {
-  return { entries: smoke ? 300 : 500_000, keyBytes: KEY.length };
+  return { entries: smoke ? 300 : 1_000_000, keyBytes: KEY.length };
 }
 
 export async function run({ places, smoke, ...rest }) {

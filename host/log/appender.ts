@@ -20,7 +20,7 @@ export interface RecordInput {
 
 const NO_BYTES = new Uint8Array(0);
 /** Up to so many bytes a loop costs less than a call into the runtime. */
-const SHORT_BYTES = 32;
+const SHORT_BYTES = 24;
 const TWO_TO_32 = 4294967296;
 
 /** Bytes of the frame of a record with so many bytes of key and payload, padding included. */
@@ -166,13 +166,20 @@ export abstract class Appender extends LogTail {
     return data.length;
   }
 
-  /** The same, for what is short as a rule. */
+  /** The same, for what is short as a rule: in words, where they are aligned, which costs half of a byte at a time. */
   protected putShort(data: Uint8Array | string, at: number): number {
     if (typeof data === 'string') return writeUtf8(this.bytes, at, data);
-    const { bytes } = this;
     const { length } = data;
-    if (length > SHORT_BYTES) bytes.set(data, at);
-    else for (let i = 0; i < length; i++) bytes[at + i] = data[i]!;
+    if (length > SHORT_BYTES || (at & 3) !== 0) {
+      this.bytes.set(data, at);
+      return length;
+    }
+    const { bytes, words } = this;
+    const whole = length & ~3;
+    for (let i = 0; i < whole; i += 4) {
+      words[(at + i) >>> 2] = data[i]! | data[i + 1]! << 8 | data[i + 2]! << 16 | data[i + 3]! << 24;
+    }
+    for (let i = whole; i < length; i++) bytes[at + i] = data[i]!;
     return length;
   }
 
