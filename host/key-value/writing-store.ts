@@ -108,8 +108,9 @@ export abstract class WritingStore<K extends Key, V> extends MovingStore<K, V> {
       { expected, actual });
   }
 
+  /** Of what is committed already: whatever the table lacks is of no concern to the disk. */
   private async durably<T>(result: T): Promise<T> {
-    await this.writable.sync();
+    await this.source.writer!.sync();
     return result;
   }
 

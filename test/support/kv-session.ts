@@ -82,6 +82,8 @@ export class KeyValueSession {
       this.noteFailed();
       throw error;
     }
+    // What follows may throw before anybody waits for it.
+    if (result instanceof Promise) result.catch(() => undefined);
     const before = model.committedLsn;
     model.settle(store.lastLsn);
     if (units.length > 0 && model.committedLsn === before) throw new Error('nothing was written');

@@ -225,6 +225,8 @@ export class SimulatedStorage implements Storage {
   }
 
   wake(memory: CoreMemory, address: number): void {
+    // It may come from the end of a turn, where nobody could catch what it throws: the dead wake nobody.
+    if (this.ended !== undefined) return;
     this.disk.pass(this, 'wake');
     this.disk.waiters.wake(this.disk.wordOf(memory, address));
   }
