@@ -110,6 +110,8 @@ export class Segment {
   get baseLsn(): number { return this.header.baseLsn; }
   get lastLsn(): number { return this.header.baseLsn + this.records - 1; }
   get sealed(): boolean { return this.footer !== undefined; }
+  /** Bytes of its file once that is trimmed, where it is sealed. */
+  get sealedBytes(): number | undefined { return this.footer === undefined ? undefined : sealedBytes(this.footer); }
   /** Position just past the last known record. */
   get endPosition(): number { return this.header.basePosition + this.dataEnd - FRAMES_OFFSET; }
   /** Whether the file is longer than it will be. */

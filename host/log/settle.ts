@@ -49,8 +49,8 @@ function unsureBytes(
   const view = pool.view(segment);
   const ordinal = durableLsn + 1 - segment.baseLsn;
   const offset = ordinal <= 0 ? 0 : ordinal < view.records ? Math.max(0, view.locate(ordinal)) : view.dataEnd;
-  // Never beyond the end of a sealed file, which its mapping may go beyond: its footer must stay its last bytes.
-  const end = segment.footer === undefined ? view.dataEnd : segment.stored.size();
+  // Never beyond the end of a sealed file, which its mapping may go beyond, and which may just be being trimmed.
+  const end = segment.sealedBytes ?? view.dataEnd;
   return { from: offset - offset % PAGE_BYTES, end };
 }
 

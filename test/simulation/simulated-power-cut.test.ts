@@ -169,9 +169,11 @@ describe('power cut', () => {
     const calls = [
       () => storage.list('/d'), () => storage.open('/d/a', 'read'), () => storage.now(), () => storage.lock('/d/l'),
       () => file.size(), () => file.write(filled(1, 1), 0), () => file.close(), () => mapping.unmap(),
-      () => mapping.populate(0, 1), () => storage.wake(memory, A),
+      () => mapping.populate(0, 1),
     ];
     for (const call of calls) expect(call).toThrow(SimulatedPowerCut);
+    // A wake may come from the end of a turn, where nobody could catch it.
+    storage.wake(memory, A);
     expect(disk.storage().list('/d')).toEqual(['a']);
   });
 
